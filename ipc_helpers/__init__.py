@@ -1,0 +1,70 @@
+"""Worker functions, experiments and panels for notebooks about ``multiprocessing`` Queue and Pipe.
+
+A spawned child can't find a function that was defined in a notebook, so the
+functions that children run live here, in :mod:`ipc_helpers.workers`. The other
+names are loaded on first use: a child that imports a worker imports this file
+too, and must not pay for widgets and plots.
+"""
+
+from __future__ import annotations
+
+# mypy takes the branch, the interpreter does not: importing typing would cost every child time.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ipc_helpers.experiments import QueueFlow, Result
+    from ipc_helpers.figures import Picture, draw
+    from ipc_helpers.panels import Panel
+    from ipc_helpers.processes import (
+        Cancelled,
+        Child,
+        DeadlineError,
+        ProcessGroup,
+        ProcessGroupError,
+        StartError,
+        WorkerError,
+    )
+
+__all__ = [
+    "Cancelled",
+    "Child",
+    "DeadlineError",
+    "Panel",
+    "Picture",
+    "ProcessGroup",
+    "ProcessGroupError",
+    "QueueFlow",
+    "Result",
+    "StartError",
+    "WorkerError",
+    "draw",
+]
+
+_HOME = {
+    "Cancelled": "processes",
+    "Child": "processes",
+    "DeadlineError": "processes",
+    "Panel": "panels",
+    "Picture": "figures",
+    "ProcessGroup": "processes",
+    "ProcessGroupError": "processes",
+    "QueueFlow": "experiments",
+    "Result": "experiments",
+    "StartError": "processes",
+    "WorkerError": "processes",
+    "draw": "figures",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

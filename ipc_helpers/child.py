@@ -1,0 +1,165 @@
+"""What wraps a worker in its process: the deadline, the stack, the watch on the parent, the result.
+
+Every child of a :class:`~ipc_helpers.processes.ProcessGroup` runs :func:`run`. It
+imports little, and no dataclasses: what this module loads, every spawned child waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import pickle
+import select
+import signal
+import struct
+import threading
+import time
+from multiprocessing import connection, parent_process
+from multiprocessing.reduction import ForkingPickler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from typing import Any
+
+PARENT_GONE = 120
+"""Exit code of a child whose parent died."""
+OVERDUE = 121
+"""Exit code of a child that was still running at its deadline."""
+
+COUNT, PART, END = b"c", b"p", b"e"
+"""First byte of a message to the parent: a count, a part of the outcome, the end of the outcome."""
+_COUNT = struct.Struct("q")
+
+# A pipe takes a write of up to PIPE_BUF bytes whole or not at all (POSIX), 4 of them the length that
+# Connection puts first. So the parent never waits for the second half of a message.
+_PART_SIZE = getattr(select, "PIPE_BUF", 4096) - 4 - len(PART)
+
+_PARENT_CHECK = 0.5  # seconds
+_C_THREAD_DELAY = 0.2  # seconds after the deadline
+
+_to_parent: Connection | None = None
+
+
+class Call:
+    """A worker and its arguments, pickled apart from the process object that carries them.
+
+    So the child unpickles them in :func:`run`, where a worker that can't be imported
+    is reported like any other exception. Under fork nothing is pickled.
+
+    Parameters
+    ----------
+    function : callable
+        The worker.
+    args : tuple
+        Its positional arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._function = function
+        self._args = args
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Runs while the child is started, when queues, connections and locks allow to be pickled.
+        return _PickledCall, (bytes(ForkingPickler.dumps((self._function, self._args))),)
+
+    def load(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return the worker and its arguments."""
+        return self._function, self._args
+
+
+class _PickledCall:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def load(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        function, args = pickle.loads(self._data)
+        return function, args
+
+
+def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> None:
+    """Run a worker in this child process and send its outcome to the parent.
+
+    Parameters
+    ----------
+    call : Call
+        The worker and its arguments.
+    to_parent : Connection
+        Where counts and the outcome go.
+    stack_path : str
+        A file of the parent's, for the stacks of all threads should the deadline pass.
+    deadline : int
+        When this process ends itself, in nanoseconds of ``time.perf_counter_ns``, which agrees
+        across processes on Linux, macOS and Windows.
+    """
+    global _to_parent
+    # An interrupt goes to the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    stack_file = open(stack_path, "ab", buffering=0)  # noqa: SIM115 - stays open until the process ends
+    with contextlib.suppress(OSError):  # Windows keeps the name until the parent closes the file
+        os.unlink(stack_path)
+    left = (deadline - time.perf_counter_ns()) / 1e9
+    # The Python thread below writes whole stacks, but needs the interpreter; this one, in C, does not.
+    faulthandler.dump_traceback_later(max(left, 0) + _C_THREAD_DELAY, exit=True, file=stack_file)
+    threading.Thread(target=_watch, args=(stack_file.fileno(), deadline), daemon=True).start()
+    _to_parent = to_parent
+    outcome = _outcome(call)
+    for start in range(0, len(outcome), _PART_SIZE):
+        to_parent.send_bytes(PART + outcome[start : start + _PART_SIZE])
+    to_parent.send_bytes(END)
+
+
+def report(count: int) -> None:
+    """Tell the parent how far the worker is; in a process that no group started, do nothing.
+
+    Parameters
+    ----------
+    count : int
+        How many messages are done, 0 to 2**63 - 1. At most 20 calls a second: once the pipe
+        is full and the parent does not wait on its group, the call blocks.
+    """
+    if _to_parent is not None:
+        _to_parent.send_bytes(COUNT + _COUNT.pack(count))
+
+
+def count_of(message: bytes) -> int:
+    """Return the count in a COUNT message."""
+    count: int = _COUNT.unpack_from(message, len(COUNT))[0]
+    return count
+
+
+def _outcome(call: Call) -> bytes:
+    """Return ("result", value) or ("error", type, message, traceback), pickled."""
+    try:
+        function, args = call.load()
+        return pickle.dumps(("result", function(*args)), pickle.HIGHEST_PROTOCOL)
+    except BaseException as error:  # SystemExit too: a worker that leaves has not returned
+        import traceback  # only a failing child pays for it
+
+        kind = type(error)
+        home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        frames = error.__traceback__.tb_next if error.__traceback__ else None  # without this function's own
+        text = "".join(traceback.format_exception(kind, error, frames))
+        try:
+            message = str(error)
+        except Exception:
+            message = "<its message can't be shown>"
+        return pickle.dumps(("error", home + kind.__qualname__, message, text), pickle.HIGHEST_PROTOCOL)
+
+
+def _watch(stack: int, deadline: int) -> None:
+    """End this process when its parent dies, or at the deadline with the stacks written down."""
+    parent = parent_process()
+    assert parent is not None
+    # A forked sibling may hold the other end of the sentinel, so ask for the parent's pid too. Under
+    # forkserver the parent is another process than the one that forked, and the sentinel alone tells.
+    forked_by = os.getppid()
+    while (left := (deadline - time.perf_counter_ns()) / 1e9) > 0:
+        if connection.wait([parent.sentinel], min(left, _PARENT_CHECK)) or os.getppid() != forked_by:
+            os._exit(PARENT_GONE)
+    faulthandler.dump_traceback(stack, all_threads=True)
+    os._exit(OVERDUE)

@@ -1,0 +1,122 @@
+"""Event records: which process did what to which message, when, written where it costs little.
+
+A worker makes a :class:`Recorder`, records each operation and returns
+``recorder.records()``; the parent wraps those bytes in a :class:`Lane`.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections import namedtuple
+from time import perf_counter_ns
+
+from ipc_helpers.child import report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PUT, GET = 1, 2
+"""Operations: a message put into a queue, a message got out of it."""
+
+Event = namedtuple("Event", ("started", "ended", "operation", "number", "size"))
+Event.__doc__ = """One operation on one message.
+
+started, ended : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
+operation : PUT or GET. number : the message's. size : of its payload, in bytes.
+"""
+
+_RECORD = struct.Struct(f"{len(Event._fields)}q")
+_SIZE = _RECORD.size
+_pack_into = _RECORD.pack_into
+_REPORT_EVERY = 50_000_000  # nanoseconds: 20 times a second
+
+
+class Recorder:
+    """Records what one worker does, into a buffer that is allocated beforehand.
+
+    It also tells the parent how many operations are done: once when it is made
+    (the worker is ready), then at most 20 times a second.
+
+    Parameters
+    ----------
+    capacity : int
+        How many operations it has room for; 40 bytes each.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._buffer = bytearray(capacity * _SIZE)
+        self._used = 0
+        self._next_report = perf_counter_ns() + _REPORT_EVERY
+        report(0)
+
+    def record(self, started: int, operation: int, number: int, size: int) -> None:
+        """Record one operation that has just ended.
+
+        Parameters
+        ----------
+        started : int
+            ``time.perf_counter_ns()`` from before the operation.
+        operation : int
+            PUT or GET.
+        number : int
+            The message's number.
+        size : int
+            Size of its payload in bytes.
+
+        Raises
+        ------
+        struct.error
+            When the recorder is full.
+        """
+        now = perf_counter_ns()
+        _pack_into(self._buffer, self._used, started, now, operation, number, size)
+        self._used += _SIZE
+        if now >= self._next_report:
+            self._next_report = now + _REPORT_EVERY
+            report(self._used // _SIZE)
+
+    def records(self) -> bytes:
+        """Return all records as bytes, for :class:`Lane`."""
+        return bytes(memoryview(self._buffer)[: self._used])
+
+
+class Lane:
+    """The events of one process, in the order in which they ended.
+
+    Parameters
+    ----------
+    who : str
+        The process, "producer 1" for example.
+    records : bytes
+        What :meth:`Recorder.records` returned.
+    """
+
+    def __init__(self, who: str, records: bytes) -> None:
+        self.who = who
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.records) // _SIZE
+
+    def __iter__(self) -> Iterator[Event]:
+        return map(Event._make, _RECORD.iter_unpack(self.records))
+
+    def column(self, field: str) -> array[int]:
+        """Return one field of all events.
+
+        Parameters
+        ----------
+        field : str
+            A field of :class:`Event`.
+
+        Raises
+        ------
+        ValueError
+            When there is no such field.
+        """
+        return array("q", self.records)[Event._fields.index(field) :: len(Event._fields)]
+
+    def __repr__(self) -> str:
+        return f"Lane({self.who!r}, {len(self):,} events)"

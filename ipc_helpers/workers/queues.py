@@ -1,0 +1,64 @@
+"""Workers of chapter 02, "Send messages through a queue"."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+from ipc_helpers.trace import GET, PUT, Recorder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from multiprocessing import Queue
+    from multiprocessing.synchronize import Event
+    from typing import Any
+
+_PERIOD = 251  # a prime, so that neighbouring messages, and those a power of two apart, differ
+
+
+def put_one(queue: Queue[Any], message: object) -> None:
+    """Put one message."""
+    queue.put(message)
+
+
+def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Event) -> bytes:
+    """Put one message for each number, then a sentinel for each consumer; return the records."""
+    recorder = Recorder(len(numbers))
+    pattern = content_pattern(size)
+    go.wait()
+    for number in numbers:
+        message = number, content(pattern, number, size)
+        started = perf_counter_ns()
+        queue.put(message)
+        recorder.record(started, PUT, number, size)
+    for _ in range(sentinels):
+        queue.put(None)
+    return recorder.records()
+
+
+def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Event) -> bytes:
+    """Get messages and check them, until each producer has sent a sentinel; return the records."""
+    recorder = Recorder(capacity)
+    pattern = content_pattern(size)
+    go.wait()
+    while producers:
+        started = perf_counter_ns()
+        message = queue.get()
+        if message is None:
+            producers -= 1
+            continue
+        number, body = message
+        recorder.record(started, GET, number, len(body))
+        if body != content(pattern, number, size):
+            raise ValueError(f"message {number} arrived with another content than it was sent with")
+    return recorder.records()
+
+
+def content_pattern(size: int) -> bytes:
+    """Return the bytes that the payloads of one run are cut from."""
+    return (bytes(range(_PERIOD)) * (size // _PERIOD + 2))[: size + _PERIOD]
+
+
+def content(pattern: bytes, number: int, size: int) -> bytes:
+    """Return the payload of a message: its number decides where in the pattern it is cut."""
+    start = number % _PERIOD
+    return pattern[start : start + size]
