@@ -1,0 +1,582 @@
+"""One way to own child processes: whatever a :class:`ProcessGroup` started is gone when its block ends."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import multiprocessing
+import os
+import pickle
+import re
+import signal
+import tempfile
+import threading
+import time
+from multiprocessing import connection
+from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING, Any
+
+from ipc_helpers import child as child_side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+    from types import FrameType, TracebackType
+
+_POLL = 0.05  # seconds between two looks at cancelled, the interrupt and the deadline
+_GRACE = 1.0  # seconds a child has after its deadline to write down its stack, before it is killed
+_KILLED_WITHIN = 10.0  # seconds until a killed child must have ended
+_LONGEST_DEADLINE = 86_400.0  # seconds
+
+# Two threads that fork at once pass each other's pipe ends on to their children.
+_starting = threading.Lock()
+
+
+class ProcessGroupError(Exception):
+    """What a :class:`ProcessGroup` raises when its workers did not all return."""
+
+
+class StartError(ProcessGroupError):
+    """A worker could not be started: its function or arguments can't be handed to a child."""
+
+
+class WorkerError(ProcessGroupError):
+    """A worker raised, was killed, or left without returning.
+
+    Attributes
+    ----------
+    worker : str
+        The name of the child.
+    kind : str or None
+        The name of the exception's type; None when there was no exception.
+    message : str
+        The exception's message, or what happened to the process.
+    traceback : str
+        The traceback in the child; empty when there was no exception.
+    exitcode : int or None
+        The exit code: negative for the number of the signal that killed it.
+    """
+
+    def __init__(
+        self, worker: str, kind: str | None, message: str, traceback: str, exitcode: int | None
+    ) -> None:
+        self.worker = worker
+        self.kind = kind
+        self.message = message
+        self.traceback = traceback
+        self.exitcode = exitcode
+        text = f"{worker} raised {kind}: {message}" if kind else f"{worker} {message}"
+        super().__init__(f"{text}\n\nIn the child process:\n{traceback}" if traceback else text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.worker, self.kind, self.message, self.traceback, self.exitcode)
+
+
+class DeadlineError(ProcessGroupError):
+    """Children were still running at the deadline.
+
+    Attributes
+    ----------
+    stacks : dict of str to str
+        For each child that was still running, by name: where its threads were, innermost frame
+        first, as ``faulthandler`` wrote it down in the child.
+    """
+
+    def __init__(self, deadline: float, stacks: dict[str, str]) -> None:
+        self.deadline = deadline
+        self.stacks = stacks
+        many = f"{len(stacks)} workers were" if len(stacks) > 1 else f"{next(iter(stacks))} was"
+        parts = [f"{many} still running after {deadline:g} s"]
+        parts += [f"{name}:\n{stack}" for name, stack in stacks.items()]
+        super().__init__("\n\n".join(parts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.deadline, self.stacks)
+
+
+class Cancelled(ProcessGroupError):
+    """The group was cancelled."""
+
+
+class Child:
+    """One worker in one child process, as :meth:`ProcessGroup.start` returns it.
+
+    Attributes
+    ----------
+    name : str
+        The worker's name within its group.
+    pid : int
+        The process id.
+    count : int or None
+        The last count that the worker reported; None before the first.
+    exitcode : int or None
+        The exit code: 0 after a normal end, negative for the number of the signal that killed it;
+        None while the process runs.
+    """
+
+    def __init__(
+        self, name: str, process: BaseProcess, from_child: Connection, stack_file: int, stack_path: str
+    ) -> None:
+        assert process.pid is not None
+        self.name = name
+        self.pid: int = process.pid
+        self.count: int | None = None
+        self.exitcode: int | None = None
+        self._process = process
+        self._from_child = from_child
+        self._stack_file = stack_file
+        self._stack_path = stack_path
+        self._stack = ""
+        self._parts: list[bytes] = []
+        self._outcome: tuple[Any, ...] | None = None
+        self._overdue = False
+
+    @property
+    def result(self) -> Any:
+        """What the worker returned.
+
+        Raises
+        ------
+        WorkerError
+            When it did not return.
+        RuntimeError
+            While it runs: the result is there once the group's block, or its ``wait()``, has ended.
+        """
+        failure = self._failure()
+        if failure is not None:
+            raise failure
+        if self._outcome is None or self.exitcode is None:
+            raise RuntimeError(f"{self.name} has not ended: leave the block, or call wait(), first")
+        return self._outcome[1]
+
+    def __repr__(self) -> str:
+        state = "running" if self.exitcode is None else f"ended with exit code {self.exitcode}"
+        return f"<Child {self.name!r}, {state}>"
+
+    def _failure(self) -> WorkerError | None:
+        """Return how the worker failed, if it has ended and did."""
+        if self.exitcode is None:
+            return None
+        if self._outcome is not None and self._outcome[0] == "error":
+            _, kind, message, traceback = self._outcome
+            return WorkerError(self.name, kind, message, traceback, self.exitcode)
+        if self.exitcode == 0 and self._outcome is not None:
+            return None
+        when = "after" if self._outcome is not None else "before"
+        return WorkerError(
+            self.name, None, f"{_ending(self.exitcode)} {when} its worker returned", "", self.exitcode
+        )
+
+    def _receive(self) -> None:
+        """Take what the child has sent; note its exit code once it has ended and all is read."""
+        ended = self._process.exitcode  # asked first: what it sent before it ended is there by now
+        with contextlib.suppress(EOFError, OSError):  # Windows has OSErrors of its own for a broken pipe
+            while self._from_child.poll():
+                self._take(self._from_child.recv_bytes())
+        if ended is not None:
+            self.exitcode = ended
+            self._overdue = ended == child_side.OVERDUE or os.fstat(self._stack_file).st_size > 0
+
+    def _take(self, message: bytes) -> None:
+        kind = message[:1]
+        if kind == child_side.COUNT:
+            self.count = child_side.count_of(message)
+        elif kind == child_side.PART:
+            self._parts.append(message[1:])
+        else:
+            try:
+                self._outcome = pickle.loads(b"".join(self._parts))
+            except Exception as error:
+                text = f"its result can't be unpickled in the parent: {error}"
+                self._outcome = ("error", type(error).__name__, text, "")
+            self._parts.clear()
+
+    def _waits_on(self) -> list[Any]:
+        objects: list[Any] = [self._process.sentinel]
+        if not self._from_child.closed and self._outcome is None:
+            objects.append(self._from_child)
+        return objects
+
+    def _kill(self) -> None:
+        self._process.kill()
+
+    def _reap(self) -> bool:
+        """Wait for the killed process, let go of all it holds; say whether it has ended."""
+        self._process.join(_KILLED_WITHIN)
+        ended = self._process.exitcode is not None
+        if ended:
+            self._receive()
+            self._process.close()
+        self._from_child.close()
+        self._stack = _readable(_read_all(self._stack_file))
+        os.close(self._stack_file)
+        with contextlib.suppress(OSError):  # gone already, but where the child never came to it
+            os.unlink(self._stack_path)
+        return ended
+
+
+class ProcessGroup:
+    """Start workers in child processes, and leave none behind.
+
+    A context manager. At the end of its block it waits until every worker has returned; as soon
+    as one fails, when the deadline passes, on ``cancel()``, on an interrupt and when the block
+    raises, it kills the others, all first, then joins all. Children ignore SIGINT and end by
+    themselves when the parent dies.
+
+    It bounds its children and its own waits. What the body calls, the body bounds.
+
+    Parameters
+    ----------
+    context : multiprocessing context
+        ``multiprocessing.get_context("spawn")`` for example.
+    deadline : float
+        Seconds from the start of the block until every child that still runs writes down its
+        stack and ends; above 0, at most 86,400.
+    cancelled : threading.Event, optional
+        Cancels the group once set, from any thread.
+    on_count : callable, optional
+        Called without arguments, in the thread that waits, at most every 50 ms: a place to look
+        at the ``count`` of the children.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong type or out of its range, before anything starts.
+    StartError
+        From ``start()``.
+    WorkerError
+        From ``wait()`` or the end of the block: a worker raised or its process died. When the body
+        raised as well, its exception is the WorkerError's context.
+    DeadlineError
+        From ``wait()`` or the end of the block, with the stack of each child that was stuck.
+    Cancelled
+        From ``start()``, ``wait()`` or the end of the block.
+    KeyboardInterrupt
+        From ``start()``, ``wait()`` or the end of the block when an interrupt arrived in them; an
+        interrupt in the body is raised there.
+
+    Notes
+    -----
+    The children are daemons (see ``multiprocessing.Process.daemon``), so that an interpreter that
+    exits does not wait for them; they can't start processes of their own.
+
+    Examples
+    --------
+    >>> import multiprocessing, operator
+    >>> with ProcessGroup(multiprocessing.get_context("spawn"), deadline=10) as group:
+    ...     child = group.start(operator.add, 2, 3)
+    >>> child.result
+    5
+    """
+
+    def __init__(
+        self,
+        context: BaseContext,
+        *,
+        deadline: float,
+        cancelled: threading.Event | None = None,
+        on_count: Callable[[], object] | None = None,
+    ) -> None:
+        if not isinstance(context, BaseContext):
+            raise TypeError(
+                f"context must be a multiprocessing context, as get_context() returns, not {context!r}"
+            )
+        self.context = context
+        self.deadline = checked_deadline(deadline)
+        self._cancelled = threading.Event() if cancelled is None else cancelled
+        self._on_count = on_count
+        self._children: list[Child] = []
+        self._state = "new"
+        self._ends_at = 0  # nanoseconds of perf_counter_ns
+        self._interrupted = False
+        self._previous_handler: Any = None
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """The children, in the order in which they were started."""
+        return tuple(self._children)
+
+    def __enter__(self) -> ProcessGroup:
+        if self._state != "new":
+            raise RuntimeError("a ProcessGroup is used once: make a new one")
+        self._state = "open"
+        self._ends_at = time.perf_counter_ns() + int(self.deadline * 1e9)
+        handler = signal.getsignal(signal.SIGINT)
+        # Python runs handlers in the main thread alone, and one that is not callable was set on purpose.
+        if threading.current_thread() is threading.main_thread() and callable(handler):
+            self._previous_handler = handler
+            signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def start(self, function: Callable[..., Any], /, *args: Any, name: str | None = None) -> Child:
+        """Start a worker in a child process of its own.
+
+        Parameters
+        ----------
+        function : callable
+            The worker. Under spawn and forkserver the child imports it by its module and name.
+        *args
+            Its arguments; pickled under spawn and forkserver.
+        name : str, optional
+            What errors call it, different from the group's other names. By default the function's
+            name, numbered from the second on.
+
+        Returns
+        -------
+        Child
+
+        Raises
+        ------
+        TypeError
+            When ``function`` is not callable.
+        ValueError
+            When another worker of the group has this name.
+        RuntimeError
+            Outside of the group's block.
+        StartError
+            When the function or an argument can't be handed to a child.
+        Cancelled
+            When the group was cancelled before.
+        """
+        if not callable(function):
+            raise TypeError(f"function must be callable, not {function!r}")
+        self._check_open()
+        self._raise_if_ended()
+        if name is not None and name in {child.name for child in self._children}:
+            raise ValueError(f"name must differ from the group's other names: {name!r} is taken")
+        name = name or self._name_for(function)
+        _start_helpers(self.context)
+        from_child, to_parent = self.context.Pipe(duplex=False)
+        stack_file, stack_path = tempfile.mkstemp(prefix="ipc_helpers-", suffix=".stack")
+        failure = None
+        try:
+            process: BaseProcess = self.context.Process(  # type: ignore[attr-defined]
+                target=child_side.run,
+                args=(child_side.Call(function, args), to_parent, stack_path, self._ends_at),
+                name=name,
+                daemon=True,
+            )
+            with _starting, _sigint_blocked():
+                process.start()
+        except Exception as error:
+            # Only the text: the exception's frames would keep the arguments, queues too, alive.
+            failure = f"{name} could not be started: {type(error).__name__}: {error}"
+        finally:
+            to_parent.close()
+        if failure is not None:
+            from_child.close()
+            os.close(stack_file)
+            os.unlink(stack_path)
+            raise StartError(failure)
+        child = Child(name, process, from_child, stack_file, stack_path)
+        self._children.append(child)
+        self._raise_if_ended()
+        return child
+
+    def wait(self, until: Callable[[], bool] | None = None) -> None:
+        """Wait until all workers have returned, or until a condition holds.
+
+        Parameters
+        ----------
+        until : callable, optional
+            Returns True once the wait may end early; asked after whatever a child sent, and every 50 ms.
+
+        Raises
+        ------
+        WorkerError, DeadlineError, Cancelled, KeyboardInterrupt
+            See the class. The children are killed when the block ends, which such an exception does.
+        RuntimeError
+            Outside of the group's block, or when all workers have returned and the condition does not hold.
+        """
+        self._check_open()
+        next_count = 0.0
+        while True:
+            for child in self._running():
+                child._receive()
+            now = time.perf_counter()
+            if self._on_count is not None and (now >= next_count or not self._running()):
+                next_count = now + _POLL
+                self._on_count()
+            self._raise_if_ended()
+            self._raise_failures()
+            if until is not None and until():
+                return
+            running = self._running()
+            if not running:
+                break
+            if self._seconds_left() < -_GRACE:
+                for child in running:
+                    child._overdue = True
+                    child._kill()
+                self._raise_overdue()
+            objects = [item for child in running for item in child._waits_on()]
+            connection.wait(objects, min(_POLL, max(self._seconds_left() + _GRACE, 0) + 0.001))
+        if until is not None:
+            raise RuntimeError("all workers have returned, and what wait() was to wait for has not happened")
+
+    def cancel(self) -> None:
+        """Cancel the group, from any thread: its wait kills the children and raises Cancelled."""
+        self._cancelled.set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None and self._state == "open":  # closed: the body caught what wait() raised
+                self.wait()
+            elif isinstance(error, Exception) and not isinstance(error, ProcessGroupError):
+                for child in self._running():
+                    child._receive()
+                self._raise_failures()
+        finally:
+            self._end_all()
+        if self._interrupted and not isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt
+
+    def _name_for(self, function: Callable[..., Any]) -> str:
+        base = str(getattr(function, "__name__", type(function).__name__))
+        taken = {child.name for child in self._children}
+        names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 2))]
+        return next(name for name in names if name not in taken)
+
+    def _running(self) -> list[Child]:
+        return [child for child in self._children if child.exitcode is None]
+
+    def _seconds_left(self) -> float:
+        return (self._ends_at - time.perf_counter_ns()) / 1e9
+
+    def _check_open(self) -> None:
+        if self._state != "open":
+            raise RuntimeError("workers are started and waited for inside of the group's with block")
+
+    def _raise_if_ended(self) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            raise KeyboardInterrupt
+        if self._cancelled.is_set():
+            raise Cancelled("the processes were cancelled")
+
+    def _raise_failures(self) -> None:
+        """Raise how a worker failed by itself; past the deadline, that they were overdue, all at once."""
+        for child in self._children:
+            failure = None if child._overdue else child._failure()
+            if failure is not None:
+                raise failure
+        if any(child._overdue for child in self._children) and not self._running():
+            self._raise_overdue()
+
+    def _raise_overdue(self) -> None:
+        # Kills and reaps: a stack is whole once its process has ended.
+        overdue = [child for child in self._children if child._overdue]
+        self._end_all()
+        raise DeadlineError(self.deadline, {child.name: child._stack or _NO_STACK for child in overdue})
+
+    def _end_all(self) -> None:
+        """Kill all that live, then join all, then close all; give SIGINT back."""
+        if self._state == "closed":
+            return
+        self._state = "closed"
+        for child in self._children:
+            child._kill()
+        alive = [child.name for child in self._children if not child._reap()]
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGINT, self._previous_handler)
+        if alive:
+            raise RuntimeError(f"killed, but not gone after {_KILLED_WITHIN:g} s: {', '.join(alive)}")
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Note the interrupt; raise it at once only where no half-started or half-ended child is at stake."""
+        self._interrupted = True
+        caller = frame
+        while caller is not None:
+            if caller.f_globals is globals():
+                return
+            caller = caller.f_back
+        self._previous_handler(number, frame)
+
+
+def checked_deadline(deadline: float) -> float:
+    """Return the deadline in seconds as a float.
+
+    Raises
+    ------
+    TypeError
+        When it is no number.
+    ValueError
+        When it is not above 0 and at most 86,400.
+    """
+    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)):
+        raise TypeError(f"deadline must be a number of seconds, not {deadline!r}")
+    if not (math.isfinite(deadline) and 0 < deadline <= _LONGEST_DEADLINE):
+        raise ValueError(
+            f"deadline must be above 0 and at most {_LONGEST_DEADLINE:,.0f} seconds, not {deadline!r}"
+        )
+    return float(deadline)
+
+
+_NO_STACK = "no stack: it was stopped, or had not reached its worker"
+
+
+def _ending(exitcode: int) -> str:
+    if exitcode >= 0:
+        return f"exited with code {exitcode}"
+    try:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    except ValueError:
+        return f"was killed by signal {-exitcode}"
+
+
+def _read_all(file: int) -> str:
+    os.lseek(file, 0, os.SEEK_SET)
+    with os.fdopen(os.dup(file), "rb") as stream:
+        return stream.read().decode(errors="replace")
+
+
+def _readable(dump: str) -> str:
+    """Return a faulthandler dump without thread ids, and without the frames that only start the worker."""
+    own = re.escape(str(child_side.__file__))
+    watch = re.compile(rf'File "{own}", line \d+ in _watch\b')
+    outer = re.compile(rf'File "{own}", line \d+ in |in _bootstrap$')
+    stacks = []
+    for block in re.split(r"^(?:Timeout .*|(?:Current )?[Tt]hread 0x.*)\n", dump, flags=re.MULTILINE):
+        frames = block.splitlines()
+        if frames and not watch.search(block):
+            inner = list(itertools.takewhile(lambda frame: not outer.search(frame), frames))
+            stacks.append("\n".join(inner) or "  in the worker itself, which is no Python function")
+    if not stacks:
+        return ""
+    *others, main = stacks  # faulthandler lists the newest thread first, the main thread last
+    titled = [("main thread, innermost frame first:", main)]
+    titled += [("another thread, innermost frame first:", other) for other in others]
+    return "\n".join(f"{title}\n{stack}" for title, stack in titled)
+
+
+def _start_helpers(context: BaseContext) -> None:
+    """Start the standard library's helper processes: while SIGINT is blocked they would inherit the block."""
+    method = context.get_start_method()
+    if os.name == "posix" and method != "fork":
+        from multiprocessing import forkserver, resource_tracker
+
+        resource_tracker.ensure_running()
+        if method == "forkserver":
+            forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Keep an interrupt from a child that is starting and does not ignore it yet."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_methods() -> tuple[str, ...]:
+    """Return the start methods that this platform has, "spawn" first."""
+    return tuple(sorted(multiprocessing.get_all_start_methods(), key=lambda method: method != "spawn"))
