@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
-KIB, MIB = 1024, 1024 * 1024
+MIB = 1024 * 1024
 _SECONDS = 120.0
 
 
@@ -36,7 +36,7 @@ class WholeNumber:
         The least and the largest value allowed.
     label : str
         What a reader sees, with the unit.
-    scale : {"linear", "log2", "log4", "log10"}
+    scale : {"linear", "log2", "log10"}
         How a slider spreads the values; a logarithmic one may start at 0.
     """
 
@@ -240,10 +240,10 @@ class QueueFlow(Experiment):
     """
 
     messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
-    payload: int = parameter(100, WholeNumber(0, MIB, "Payload (bytes)", "log4"))
+    payload: int = parameter(64, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
     producers: int = parameter(1, WholeNumber(1, 4, "Producers"))
     consumers: int = parameter(1, WholeNumber(1, 4, "Consumers"))
-    maxsize: int = parameter(0, WholeNumber(0, 32_767, "maxsize (0: no bound)", "log4"))
+    maxsize: int = parameter(0, WholeNumber(0, 32_767, "maxsize (0: no bound)", "log2"))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
 
     def __post_init__(self) -> None:
