@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from queue import Empty
 from time import perf_counter_ns
 
 from ipc_helpers.trace import GET, PUT, Recorder
@@ -9,15 +11,43 @@ from ipc_helpers.trace import GET, PUT, Recorder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing import Queue
-    from multiprocessing.synchronize import Event
+    from multiprocessing.synchronize import Event, Semaphore
     from typing import Any
 
 _PERIOD = 251  # a prime, so that neighbouring messages, and those a power of two apart, differ
 
 
+def put_from_child(queue: Queue[Any], message: object) -> None:
+    """Put a message, together with the id of the process that puts it."""
+    queue.put((os.getpid(), message))
+
+
 def put_one(queue: Queue[Any], message: object) -> None:
     """Put one message."""
     queue.put(message)
+
+
+def get_one(queue: Queue[Any], timeout: float) -> object:
+    """Get one message and return it; return "Empty" when none came in time."""
+    try:
+        return queue.get(timeout=timeout)
+    except Empty:
+        return "Empty"
+
+
+def get_on_request(queue: Queue[Any], requests: Semaphore, count: int) -> None:
+    """Get one message for each request, ``count`` in all."""
+    for _ in range(count):
+        if not requests.acquire(timeout=30):
+            raise TimeoutError("no request came")
+        queue.get(timeout=30)
+
+
+def put_and_leave(queue: Queue[Any], count: int, size: int) -> None:
+    """Put many messages, then end without waiting until they are delivered."""
+    for _ in range(count):
+        queue.put(bytes(size))
+    queue.cancel_join_thread()
 
 
 def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Event) -> bytes:
