@@ -1,0 +1,208 @@
+"""A real JupyterLab and a real browser: shared by the browser tests and the screenshot of the README."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator, Page, Playwright
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+TOKEN = "tests"
+
+_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+)
+_PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    "%ProgramFiles%/Google/Chrome/Application/chrome.exe",
+    "%ProgramFiles(x86)%/Google/Chrome/Application/chrome.exe",
+    "%LocalAppData%/Google/Chrome/Application/chrome.exe",
+    "%ProgramFiles(x86)%/Microsoft/Edge/Application/msedge.exe",
+    "%ProgramFiles%/Microsoft/Edge/Application/msedge.exe",
+)
+# A test browser asks its maker's servers for nothing.
+_BROWSER_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# No news, no autosave, and every cell in the page, in view or not.
+_SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "docmanager-extension/plugin": {"autosave": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+
+def find_browser() -> str | None:
+    """Return the path of a Chromium, Chrome or Edge, or None."""
+    found = (shutil.which(name) for name in _NAMES)
+    placed = (place for place in map(os.path.expandvars, _PLACES) if os.path.exists(place))
+    return next((path for path in (*found, *placed) if path), None)
+
+
+@contextlib.contextmanager
+def browser(playwright: Playwright, path: str) -> Iterator[Browser]:
+    """Start a headless browser with a fresh profile."""
+    running = playwright.chromium.launch(executable_path=path, args=list(_BROWSER_FLAGS))
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+class Lab:
+    """A JupyterLab server of its own: its settings, its copy of the notebooks, its kernels.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An empty folder for all that it writes.
+    theme : str
+        "JupyterLab Light" or "JupyterLab Dark".
+    """
+
+    def __init__(self, folder: Path, theme: str = "JupyterLab Light") -> None:
+        shutil.copytree(NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        settings = {**_SETTINGS, "apputils-extension/themes": {"theme": theme}}
+        for name, values in settings.items():
+            file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = folder / "server.log"
+        with self._log.open("w") as log:
+            self._server = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
+                    *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+                    *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}"),
+                    *("--LabApp.news_url=", "--LabApp.extension_manager=readonly", "--expose-app-in-browser"),
+                ],
+                env={
+                    **os.environ,
+                    "JUPYTER_CONFIG_DIR": str(folder / "config"),
+                    "JUPYTER_DATA_DIR": str(folder / "data"),
+                    "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+                    "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+                    "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+                    "IPYTHONDIR": str(folder / "ipython"),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Lab:
+        try:
+            self._wait_until_up(seconds=60)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server, its kernels and whatever they started."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in [psutil.Process(self._server.pid), *self.descendants()]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self._server.wait(timeout=10)
+
+    def descendants(self) -> list[psutil.Process]:
+        """Return the processes that the server started, and those started by them."""
+        return psutil.Process(self._server.pid).children(recursive=True)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes below the kernels, without the standard library's resource tracker."""
+        found = []
+        for kernel in psutil.Process(self._server.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for process in kernel.children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        if "resource_tracker" not in " ".join(process.cmdline()):
+                            found.append(process)
+        return found
+
+    def open(self, page: Page, chapter: str) -> None:
+        """Open a chapter, and wait until its kernel answers."""
+        page.goto(f"{self.url}/lab/tree/{chapter}?token={TOKEN}")
+        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        page.evaluate(
+            """async () => {
+                await jupyterapp.restored;
+                while (!jupyterapp.shell.currentWidget?.context) {
+                    await new Promise(resolve => setTimeout(resolve, 50));
+                }
+                const panel = jupyterapp.shell.currentWidget;
+                await panel.context.ready;
+                await panel.sessionContext.ready;
+                await panel.sessionContext.session.kernel.info;
+            }"""
+        )
+
+    def _wait_until_up(self, seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at and self._server.poll() is None:
+            with contextlib.suppress(OSError):  # URLError is one
+                urllib.request.urlopen(f"{self.url}/api/status?token={TOKEN}", timeout=5).close()
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"the server did not come up:\n{self._log.read_text()}")
+
+
+def run_all(page: Page, last_output: str, seconds: float = 180) -> None:
+    """Run all cells of the open chapter, until its last code cell has this output."""
+    # The stored output of the last cell is the same as the new one: clear it, or the wait ends at once.
+    page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.locator(".jp-CodeCell").last.get_by_text(last_output).wait_for(timeout=seconds * 1000)
+
+
+def cells(page: Page) -> list[dict[str, object]]:
+    """Return the open chapter's code cells as the front end has them: source, execution count, outputs."""
+    found: list[dict[str, object]] = page.evaluate(
+        """() => jupyterapp.shell.currentWidget.content.model.toJSON().cells
+            .filter(cell => cell.cell_type === 'code' && cell.source.length > 0)"""
+    )
+    return found
+
+
+def row_of(page: Page, label: str) -> Locator:
+    """Return the row of the panel that holds the number box with this label, and its slider."""
+    return page.locator(".widget-hbox").filter(has=page.get_by_label(label, exact=True)).last
