@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
@@ -37,7 +37,9 @@ _FONT = 13  # points: readable from the last row
 _BINS = 600  # points of a curve, and ticks in a lane: no screen shows more
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
 
-_drawing = threading.Lock()  # matplotlib's caches of fonts and text are not made for two threads at once
+# One thread draws everything: matplotlib is not made for two at once, and keeps its font files open for
+# each thread that ever drew.
+_drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
 
 
 class Picture:
@@ -86,21 +88,24 @@ def draw(result: Result) -> Picture:
     -------
     Picture
     """
+    return _drawing.submit(_draw, result).result()
+
+
+def _draw(result: Result) -> Picture:
     flow = _flow(result)
     lanes = len(result.lanes)
     inches = 1.9, 1.1, 0.4 * lanes + 0.2
-    with _drawing:
-        figure = Figure(figsize=(_WIDTH, sum(inches) + 1.3), layout="constrained")
-        FigureCanvasAgg(figure)  # not pyplot's: a panel draws in a thread
-        counts, depth, timeline = figure.subplots(
-            3, 1, sharex=True, gridspec_kw={"height_ratios": inches, "hspace": 0.03}
-        )
-        _draw_counts(counts, flow)
-        _draw_depth(depth, flow)
-        _draw_timeline(timeline, result, flow)
-        figure.suptitle(result.experiment.description, fontsize=_FONT)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
+    figure = Figure(figsize=(_WIDTH, sum(inches) + 1.3), layout="constrained")
+    FigureCanvasAgg(figure)  # not pyplot's, which belongs to the main thread
+    counts, depth, timeline = figure.subplots(
+        3, 1, sharex=True, gridspec_kw={"height_ratios": inches, "hspace": 0.03}
+    )
+    _draw_counts(counts, flow)
+    _draw_depth(depth, flow)
+    _draw_timeline(timeline, result, flow)
+    figure.suptitle(result.experiment.description, fontsize=_FONT)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
     return Picture(result.experiment.description, _alt(result, flow), buffer.getvalue())
 
 

@@ -1,0 +1,231 @@
+"""Panels without a browser: their controls, a run, a cancel, and what they say."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ipc_helpers import DeadlineError, Panel, QueueFlow, WorkerError, draw
+from ipc_helpers.experiments import Choice, Experiment, WholeNumber, parameter
+from ipc_helpers.panels import nearest, stops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SECONDS = 60  # far more than any run here takes
+
+
+@dataclass(frozen=True)
+class Failing(Experiment):
+    """An experiment that ends as a test wants it to."""
+
+    amount: int = parameter(1, WholeNumber(0, 10, "Amount"))
+    kind: str = parameter("a", Choice(("a", "b"), "Kind"))
+    error = Exception("not set")
+
+    steps = 10
+    description = "something that fails"
+
+    def run(self, **_: Any) -> Any:
+        raise self.error
+
+
+@pytest.fixture(scope="module")
+def fonts() -> None:
+    """Have matplotlib open its font files, which it keeps open, before a test looks at what is open."""
+    draw(QueueFlow(messages=1).run())
+
+
+@pytest.fixture
+def panel(fonts: None, nothing_left: Path) -> Panel:
+    return Panel(QueueFlow(messages=50, payload=8))
+
+
+def start_long_run(panel: Panel) -> None:
+    panel.boxes["messages"].value = 100_000
+    panel.boxes["maxsize"].value = 1
+    panel.run.click()
+    wait_until(lambda: "100,000" in panel.progress.value and "> 0 of" not in panel.progress.value)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < ends_at, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_each_parameter_has_a_labelled_control_with_the_first_value() -> None:
+    panel = Panel(QueueFlow(messages=50, payload=8, start_method="spawn"))
+    for name, rule in QueueFlow.rules().items():
+        control = (panel.boxes | panel.choices)[name]
+        assert control.description == rule.label
+        assert control.value == getattr(panel.experiment, name)
+    assert panel.experiment == QueueFlow(messages=50, payload=8, start_method="spawn")
+    assert set(panel.sliders) == set(panel.boxes)
+
+
+def test_slider_moves_its_box(panel: Panel) -> None:
+    for name, slider in panel.sliders.items():
+        for stop in slider.options:
+            slider.value = stop
+            assert panel.boxes[name].value == stop
+
+
+def test_box_moves_its_slider_to_the_nearest_stop_and_keeps_its_own_value(panel: Panel) -> None:
+    panel.boxes["messages"].value = 37
+    assert panel.sliders["messages"].value == 50
+    assert panel.boxes["messages"].value == 37
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (WholeNumber(1, 4, ""), [1, 2, 3, 4]),
+        (WholeNumber(0, 20, "", "log2"), [0, 1, 2, 4, 8, 16, 20]),
+        (WholeNumber(1, 16, "", "log2"), [1, 2, 4, 8, 16]),
+        (WholeNumber(1, 100, "", "log10"), [1, 2, 5, 10, 20, 50, 100]),
+        (WholeNumber(3, 30, "", "log10"), [3, 5, 10, 20, 30]),
+    ],
+)
+def test_stops_are_round_numbers_and_both_ends(rule: WholeNumber, expected: list[int]) -> None:
+    assert stops(rule) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(-5, 0), (0, 0), (3, 4), (5, 4), (7, 8), (10**9, 16)])
+def test_nearest_stop_is_by_ratio(value: int, expected: int) -> None:
+    assert nearest([0, 1, 2, 4, 8, 16], value) == expected
+
+
+def test_run_shows_figure_table_and_counts(panel: Panel) -> None:
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert panel.result is not None
+    assert (panel.result.sent, panel.result.received) == (50, 50)
+    assert "Done: 50 sent, 50 received." in panel.status.value
+    assert 'alt="50 messages of 8 bytes' in panel.figure.value
+    assert "consumer 1" in panel.table.value
+    assert panel.progress.value == ""
+    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_progress_goes_up_to_the_number_of_messages(panel: Panel) -> None:
+    seen = []
+    panel.progress.observe(lambda change: seen.append(change["new"]), "value")
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert 'value="50"' in seen[-2]
+    assert seen[-1] == ""
+
+
+def test_second_click_on_run_is_ignored_while_a_run_goes_on(panel: Panel) -> None:
+    start_long_run(panel)
+    before = threading.active_count()
+    panel.run.click()
+    assert threading.active_count() == before
+    panel.cancel.click()
+    assert panel.wait(SECONDS)
+
+
+def test_cancel_ends_the_run_soon_and_says_so(panel: Panel) -> None:
+    start_long_run(panel)
+    assert not panel.wait(0)
+    panel.cancel.click()
+    assert panel.wait(5)
+    assert "Cancelled" in panel.status.value
+    assert panel.result is None
+    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_panel_runs_again_after_a_cancel(panel: Panel) -> None:
+    start_long_run(panel)
+    panel.cancel.click()
+    assert panel.wait(SECONDS)
+    panel.boxes["messages"].value = 20
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert "Done: 20 sent" in panel.status.value
+
+
+def test_new_panel_cancels_the_run_of_an_older_one(panel: Panel) -> None:
+    start_long_run(panel)
+    Panel(QueueFlow())
+    assert panel.wait(5)
+    assert "Cancelled" in panel.status.value
+
+
+def test_run_in_one_panel_cancels_the_run_of_another(panel: Panel) -> None:
+    other = Panel(QueueFlow(messages=20))
+    start_long_run(panel)
+    other.run.click()
+    assert panel.wait(SECONDS)
+    assert other.wait(SECONDS)
+    assert "Cancelled" in panel.status.value
+    assert "Done: 20 sent" in other.status.value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in ("messages", "payload", "maxsize") for value in (-1, 10**9)]
+)
+def test_value_out_of_range_is_refused_in_words_and_starts_nothing(
+    panel: Panel, name: str, value: int
+) -> None:
+    panel.boxes[name].value = value
+    assert f"{name} must be from" in panel.status.value
+    panel.run.click()
+    assert panel.wait(0)
+    assert f"{name} must be from" in panel.status.value
+    assert f"not {value:,}" in panel.status.value
+    assert not panel.run.disabled
+
+
+def test_values_that_are_too_much_together_are_refused_in_words(panel: Panel) -> None:
+    panel.boxes["messages"].value = 100_000
+    panel.boxes["payload"].value = 1_000_000
+    assert "messages × payload must be at most 256 MiB" in panel.status.value
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (WorkerError("producer 1", "KeyError", "<b>", "", 0), "producer 1 raised KeyError: &lt;b&gt;"),
+        (DeadlineError(2.0, {"consumer 1": "main thread"}), "consumer 1 was still running after 2 s"),
+        (RuntimeError("of 5 messages 1 were not received"), "of 5 messages 1 were not received"),
+        (OSError(24, "Too many open files"), "Too many open files"),
+    ],
+)
+def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: str) -> None:
+    class ThisFailing(Failing):
+        pass
+
+    ThisFailing.error = error
+    panel = Panel(ThisFailing())
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert words in panel.status.value
+    assert 'role="alert"' in panel.status.value
+    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_status_says_what_run_would_do(panel: Panel) -> None:
+    panel.boxes["messages"].value = 123
+    assert "Run starts 123 messages of 8 bytes" in panel.status.value
+
+
+def test_shows_a_widget_and_stands_in_words_where_no_kernel_runs() -> None:
+    bundle = Panel(QueueFlow())._repr_mimebundle_()
+    assert "model_id" in bundle["application/vnd.jupyter.widget-view+json"]
+    assert "Messages" in bundle["text/html"]
+    assert bundle["text/plain"].startswith("<Panel for QueueFlow: messages")
+    assert bundle["text/plain"] == repr(Panel(QueueFlow(messages=7)))
+
+
+@pytest.mark.parametrize("wrong", [QueueFlow, None, 5, "QueueFlow"])
+def test_panel_of_something_else_is_refused(wrong: object) -> None:
+    with pytest.raises(TypeError, match="experiment must be an experiment"):
+        Panel(wrong)  # type: ignore[arg-type]
