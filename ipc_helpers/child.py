@@ -134,9 +134,12 @@ def count_of(message: bytes) -> int:
 
 def _outcome(call: Call) -> bytes:
     """Return ("result", value) or ("error", type, message, traceback), pickled."""
+    trouble = ""
     try:
         function, args = call.load()
-        return pickle.dumps(("result", function(*args)), pickle.HIGHEST_PROTOCOL)
+        result = function(*args)
+        trouble = "its result can't be pickled: "
+        return pickle.dumps(("result", result), pickle.HIGHEST_PROTOCOL)
     except BaseException as error:  # SystemExit too: a worker that leaves has not returned
         import traceback  # only a failing child pays for it
 
@@ -145,7 +148,7 @@ def _outcome(call: Call) -> bytes:
         frames = error.__traceback__.tb_next if error.__traceback__ else None  # without this function's own
         text = "".join(traceback.format_exception(kind, error, frames))
         try:
-            message = str(error)
+            message = f"{trouble}{error}"
         except Exception:
             message = "<its message can't be shown>"
         return pickle.dumps(("error", home + kind.__qualname__, message, text), pickle.HIGHEST_PROTOCOL)

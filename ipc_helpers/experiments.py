@@ -20,7 +20,7 @@ from ipc_helpers.workers import queues
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MIB = 1024 * 1024
 _SECONDS = 120.0
@@ -145,7 +145,7 @@ class Result:
 
     def lanes_of(self, operation: int) -> tuple[Lane, ...]:
         """Return the lanes of the processes that did one kind of operation, PUT or GET."""
-        return tuple(lane for lane in self.lanes if operation in lane.column("operation"))
+        return tuple(_lanes_of(operation, self.lanes))
 
     def __repr__(self) -> str:
         return f"<Result of {self.experiment}: {self.sent:,} sent, {self.received:,} received>"
@@ -329,31 +329,37 @@ def measured(experiment: Experiment, lanes: list[Lane], expected: int) -> Result
     RuntimeError
         When the numbers put, or the numbers got, are not 0 to ``expected`` - 1, each once.
     """
-    result = Result(
-        experiment,
-        tuple(lanes),
-        sent=sum(lane.column("operation").count(PUT) for lane in lanes),
-        received=sum(lane.column("operation").count(GET) for lane in lanes),
-        seconds=_seconds(lanes),
-        totals=tuple(_total(lane) for lane in lanes),
-    )
-    for word, operation in (("sent", PUT), ("received", GET)):
-        numbers = sorted(chain.from_iterable(lane.column("number") for lane in result.lanes_of(operation)))
+    senders, receivers = _lanes_of(PUT, lanes), _lanes_of(GET, lanes)
+    for word, counted_lanes in (("sent", senders), ("received", receivers)):
+        numbers = sorted(chain.from_iterable(lane.column("number") for lane in counted_lanes))
         if numbers != list(range(expected)):
             missing = len(set(range(expected)) - set(numbers))
             repeated = sum(count > 1 for count in Counter(numbers).values())
             raise RuntimeError(
                 f"of {expected:,} messages {missing:,} were not {word}, {repeated:,} more than once"
             )
-    return result
+    return Result(
+        experiment,
+        tuple(lanes),
+        sent=sum(map(len, senders)),
+        received=sum(map(len, receivers)),
+        seconds=_seconds(senders, receivers),
+        totals=tuple(_total(lane) for lane in lanes),
+    )
 
 
-def _seconds(lanes: list[Lane]) -> float:
-    started = min((lane.column("started")[0] for lane in lanes if len(lane)), default=0)
-    ended = max((lane.column("ended")[-1] for lane in lanes if len(lane)), default=0)
+def _lanes_of(operation: int, lanes: Iterable[Lane]) -> list[Lane]:
+    return [lane for lane in lanes if operation in lane.column("operation")]
+
+
+def _seconds(first: list[Lane], last: list[Lane]) -> float:
+    """Return the time from the first start in some lanes to the last end in some."""
+    started = min(lane.column("started")[0] for lane in first)
+    ended = max(lane.column("ended")[-1] for lane in last)
     return (ended - started) / 1e9
 
 
 def _total(lane: Lane) -> Total:
     in_calls = (sum(lane.column("ended")) - sum(lane.column("started"))) / 1e9
-    return Total(lane.who, len(lane), sum(lane.column("size")), _seconds([lane]), in_calls)
+    seconds = _seconds([lane], [lane]) if len(lane) else 0.0
+    return Total(lane.who, len(lane), sum(lane.column("size")), seconds, in_calls)

@@ -16,6 +16,7 @@ try:
 except ImportError as error:
     raise ImportError("figures are drawn with matplotlib: python -m pip install 'matplotlib>=3.8'") from error
 
+from ipc_helpers.experiments import counted
 from ipc_helpers.trace import GET, PUT, Event
 
 if TYPE_CHECKING:
@@ -219,7 +220,8 @@ def _alt(result: Result, flow: _Flow) -> str:
         if total.messages:
             call = _CALLS[lane.column("operation")[0]]
             share = total.seconds_in_calls / total.seconds
-            words.append(f"{total.who}: {total.messages:,} messages, {share:.0%} of its time inside {call}.")
+            messages = counted(total.messages, "message")
+            words.append(f"{total.who}: {messages}, {share:.0%} of its time inside {call}.")
         else:
             words.append(f"{total.who}: no message.")
     return " ".join(words)

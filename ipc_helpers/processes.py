@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
 import multiprocessing
 import os
 import pickle
@@ -56,7 +55,8 @@ class WorkerError(ProcessGroupError):
     traceback : str
         The traceback in the child; empty when there was no exception.
     exitcode : int or None
-        The exit code: negative for the number of the signal that killed it.
+        The exit code: negative for the number of the signal that killed it; None when the worker
+        raised, since its process may still be at its end.
     """
 
     def __init__(
@@ -117,7 +117,13 @@ class Child:
     """
 
     def __init__(
-        self, name: str, process: BaseProcess, from_child: Connection, stack_file: int, stack_path: str
+        self,
+        name: str,
+        process: BaseProcess,
+        call: child_side.Call,
+        from_child: Connection,
+        stack_file: int,
+        stack_path: str,
     ) -> None:
         assert process.pid is not None
         self.name = name
@@ -125,6 +131,8 @@ class Child:
         self.count: int | None = None
         self.exitcode: int | None = None
         self._process = process
+        # A queue that nobody else refers to: its semaphores must be there when the child opens them.
+        self._call: child_side.Call | None = call
         self._from_child = from_child
         self._stack_file = stack_file
         self._stack_path = stack_path
@@ -144,9 +152,7 @@ class Child:
         RuntimeError
             While it runs: the result is there once the group's block, or its ``wait()``, has ended.
         """
-        failure = self._failure()
-        if failure is not None:
-            raise failure
+        self._raise_failure()
         if self._outcome is None or self.exitcode is None:
             raise RuntimeError(f"{self.name} has not ended: leave the block, or call wait(), first")
         return self._outcome[1]
@@ -155,19 +161,20 @@ class Child:
         state = "running" if self.exitcode is None else f"ended with exit code {self.exitcode}"
         return f"<Child {self.name!r}, {state}>"
 
-    def _failure(self) -> WorkerError | None:
-        """Return how the worker failed, if it has ended and did."""
-        if self.exitcode is None:
-            return None
-        if self._outcome is not None and self._outcome[0] == "error":
+    @property
+    def _raised(self) -> bool:
+        return self._outcome is not None and self._outcome[0] == "error"
+
+    def _raise_failure(self) -> None:
+        """Raise how the worker failed, if it did: an exception at once, else once its process has ended."""
+        # No variable holds the error: its traceback holds this frame, and the two would keep each other.
+        if self._outcome is not None and self._raised:
             _, kind, message, traceback = self._outcome
-            return WorkerError(self.name, kind, message, traceback, self.exitcode)
-        if self.exitcode == 0 and self._outcome is not None:
-            return None
-        when = "after" if self._outcome is not None else "before"
-        return WorkerError(
-            self.name, None, f"{_ending(self.exitcode)} {when} its worker returned", "", self.exitcode
-        )
+            raise WorkerError(self.name, kind, message, traceback, None)
+        if self.exitcode is not None and (self.exitcode != 0 or self._outcome is None):
+            when = "before" if self._outcome is None else "after"
+            message = f"{_ending(self.exitcode)} {when} its worker returned"
+            raise WorkerError(self.name, None, message, "", self.exitcode)
 
     def _receive(self) -> None:
         """Take what the child has sent; note its exit code once it has ended and all is read."""
@@ -210,6 +217,7 @@ class Child:
             self._receive()
             self._process.close()
         self._from_child.close()
+        self._call = None
         self._stack = _readable(_read_all(self._stack_file))
         os.close(self._stack_file)
         with contextlib.suppress(OSError):  # gone already, but where the child never came to it
@@ -351,10 +359,11 @@ class ProcessGroup:
         from_child, to_parent = self.context.Pipe(duplex=False)
         stack_file, stack_path = tempfile.mkstemp(prefix="ipc_helpers-", suffix=".stack")
         failure = None
+        call = child_side.Call(function, args)
         try:
             process: BaseProcess = self.context.Process(  # type: ignore[attr-defined]
                 target=child_side.run,
-                args=(child_side.Call(function, args), to_parent, stack_path, self._ends_at),
+                args=(call, to_parent, stack_path, self._ends_at),
                 name=name,
                 daemon=True,
             )
@@ -370,7 +379,7 @@ class ProcessGroup:
             os.close(stack_file)
             os.unlink(stack_path)
             raise StartError(failure)
-        child = Child(name, process, from_child, stack_file, stack_path)
+        child = Child(name, process, call, from_child, stack_file, stack_path)
         self._children.append(child)
         self._raise_if_ended()
         return child
@@ -461,9 +470,8 @@ class ProcessGroup:
     def _raise_failures(self) -> None:
         """Raise how a worker failed by itself; past the deadline, that they were overdue, all at once."""
         for child in self._children:
-            failure = None if child._overdue else child._failure()
-            if failure is not None:
-                raise failure
+            if child._raised or not child._overdue:
+                child._raise_failure()
         if any(child._overdue for child in self._children) and not self._running():
             self._raise_overdue()
 
@@ -509,7 +517,7 @@ def checked_deadline(deadline: float) -> float:
     """
     if isinstance(deadline, bool) or not isinstance(deadline, (int, float)):
         raise TypeError(f"deadline must be a number of seconds, not {deadline!r}")
-    if not (math.isfinite(deadline) and 0 < deadline <= _LONGEST_DEADLINE):
+    if not 0 < deadline <= _LONGEST_DEADLINE:  # NaN is no such number
         raise ValueError(
             f"deadline must be above 0 and at most {_LONGEST_DEADLINE:,.0f} seconds, not {deadline!r}"
         )
@@ -538,7 +546,7 @@ def _readable(dump: str) -> str:
     """Return a faulthandler dump without thread ids, and without the frames that only start the worker."""
     own = re.escape(str(child_side.__file__))
     watch = re.compile(rf'File "{own}", line \d+ in _watch\b')
-    outer = re.compile(rf'File "{own}", line \d+ in |in _bootstrap$')
+    outer = re.compile(rf'File "{own}", line \d+ in (?:run|_outcome|load)$|in _bootstrap$')
     stacks = []
     for block in re.split(r"^(?:Timeout .*|(?:Current )?[Tt]hread 0x.*)\n", dump, flags=re.MULTILINE):
         frames = block.splitlines()

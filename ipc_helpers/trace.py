@@ -116,6 +116,8 @@ class Lane:
         ValueError
             When there is no such field.
         """
+        if field not in Event._fields:
+            raise ValueError(f"field must be one of {', '.join(Event._fields)}, not {field!r}")
         return array("q", self.records)[Event._fields.index(field) :: len(Event._fields)]
 
     def __repr__(self) -> str:

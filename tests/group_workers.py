@@ -1,0 +1,270 @@
+"""Workers and scripts for the tests: a child, or an interpreter of its own, imports them from here.
+
+The standard library alone, as in ``ipc_helpers.workers``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pkgutil
+import re
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from ipc_helpers.child import report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing import Queue
+    from multiprocessing.synchronize import Event, Lock
+    from typing import Any
+
+FULL = 1_000_000
+"""More bytes than any platform's pipe takes without a reader."""
+
+_sockets: list[socket.socket] = []
+
+
+# Workers that return.
+
+
+def add(first: int, second: int) -> int:
+    return first + second
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def zeros(size: int) -> bytes:
+    return bytes(size)
+
+
+def call(function: Callable[[], Any]) -> Any:
+    return function()
+
+
+def wait_for(event: Event) -> str:
+    report(0)
+    return "went on" if event.wait(30) else "was not told to go on"
+
+
+def count_to(number: int, seconds_between: float) -> None:
+    for count in range(number + 1):
+        report(count)
+        time.sleep(seconds_between)
+
+
+def record(number: int, seconds: float) -> float:
+    """Record events, spread evenly over some seconds; return how long it took."""
+    from ipc_helpers.trace import PUT, Recorder
+
+    start = time.perf_counter()
+    recorder = Recorder(number)
+    for index in range(number):
+        recorder.record(time.perf_counter_ns(), PUT, index, 0)
+        while time.perf_counter() < start + seconds * index / number:
+            pass
+    return time.perf_counter() - start
+
+
+def modules_with_all_workers() -> list[str]:
+    """Import the package and each module of workers; return the names of all loaded modules."""
+    workers = importlib.import_module("ipc_helpers.workers")
+    for module in pkgutil.iter_modules(workers.__path__):
+        importlib.import_module(f"{workers.__name__}.{module.name}")
+    return sorted(sys.modules)
+
+
+# Workers that fail.
+
+
+def fail(message: str) -> None:
+    raise ValueError(message)
+
+
+def fail_with_a_full_queue(queue: Queue[Any]) -> None:
+    """Raise, and then be stuck at the process's end, where the queue waits for a reader."""
+    queue.put(bytes(FULL))
+    raise ValueError("raised with a full queue")
+
+
+def fail_without_words() -> None:
+    raise Wordless
+
+
+def fail_after(event: Event) -> None:
+    event.wait(30)
+    raise ValueError("raised when told to")
+
+
+def kill_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(code: int) -> None:
+    os._exit(code)
+
+
+def exit_with(code: int) -> None:
+    sys.exit(code)
+
+
+def return_lambda() -> object:
+    return lambda: None
+
+
+def return_unreadable() -> object:
+    return Unreadable()
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Unreadable:
+    """Can be pickled, can't be unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return fail, ("unpickled",)
+
+
+# Workers that get stuck. Each reports that it is up first.
+
+
+def sleep_long() -> None:
+    report(0)
+    time.sleep(600)
+
+
+def send_without_reader() -> None:
+    report(0)
+    receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    with receiver, sender:
+        sender.send_bytes(bytes(FULL))
+
+
+def wait_for_lock(lock: Lock) -> None:
+    report(0)
+    lock.acquire()
+
+
+def put_without_reader(queue: Queue[Any]) -> None:
+    """Return, and then be stuck at the process's end, where the queue waits for a reader."""
+    report(0)
+    queue.put(bytes(FULL))
+
+
+def compute() -> None:
+    report(0)
+    while True:
+        pass
+
+
+def hold_the_interpreter() -> None:
+    """Spend ages in one C call, in which no other Python thread can run."""
+    report(0)
+    re.match(r"(a+)+$", "a" * 80 + "b")
+
+
+def report_without_reader() -> None:
+    """Report until the pipe to the parent is full."""
+    while True:
+        report(1)
+
+
+# Workers that a test can see end, whatever happened to their parent: their connection to it closes.
+
+
+def sleep_connected(port: int) -> None:
+    _connect(port, "asleep")
+    time.sleep(600)
+
+
+def send_connected(port: int) -> None:
+    _connect(port, "sending")
+    send_without_reader()
+
+
+def put_connected(port: int, queue: Queue[Any]) -> None:
+    _connect(port, "putting")
+    put_without_reader(queue)
+
+
+def _connect(port: int, word: str) -> None:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sendall(f"{word}\n".encode())
+    _sockets.append(connection)  # open until the process ends
+
+
+# Scripts: the body of an interpreter that a test starts.
+
+
+def run_until_killed(start_method: str, port: str) -> None:
+    """Keep three stuck workers until this process is killed from outside."""
+    from ipc_helpers import ProcessGroup
+
+    context = multiprocessing.get_context(start_method)
+    queue = context.Queue()
+    with ProcessGroup(context, deadline=300) as group:
+        group.start(sleep_connected, int(port))
+        group.start(send_connected, int(port))
+        group.start(put_connected, int(port), queue)
+
+
+def run_until_interrupted(start_method: str, place: str) -> None:
+    """Say when the workers are up, then wait or compute until an interrupt comes; say what was left."""
+    import leftovers
+
+    from ipc_helpers import ProcessGroup
+
+    context = multiprocessing.get_context(start_method)
+    leftovers.name_semaphores()
+    leftovers.start_library_processes(start_method)
+    before = leftovers.held()
+    try:
+        with ProcessGroup(context, deadline=300) as group:
+            group.start(sleep_long)
+            group.start(compute)
+            group.wait(until=lambda: all(child.count is not None for child in group.children))
+            print("up", flush=True)
+            if place == "body":
+                while True:
+                    pass
+    except KeyboardInterrupt:
+        print("interrupted, left:", sorted(leftovers.left_since(before)), flush=True)
+
+
+def run_modules_of_a_child(start_method: str) -> None:
+    """Print which modules are loaded in a child that imported all workers."""
+    from ipc_helpers import ProcessGroup
+
+    with ProcessGroup(multiprocessing.get_context(start_method), deadline=60) as group:
+        child = group.start(modules_with_all_workers)
+    print(*child.result)
+
+
+def run_without_widgets_and_plots() -> None:
+    """Run an experiment, and print what the missing parts say, as if they were not installed."""
+    for name in ("ipywidgets", "matplotlib", "numpy", "IPython"):
+        sys.modules[name] = None  # type: ignore[assignment]
+    import ipc_helpers
+
+    result = ipc_helpers.QueueFlow(messages=10).run(deadline=60)
+    print(result.received)
+    for name in ("draw", "Panel"):
+        try:
+            getattr(ipc_helpers, name)
+        except ImportError as error:
+            print(f"{name}: {error}")
+
+
+def put_in_own_queue(queue: Queue[Any]) -> object:
+    queue.put("message")
+    return queue.get(timeout=30)

@@ -1,0 +1,194 @@
+"""The picture of a Result: an image of the right size, and alt text with the numbers that were measured."""
+
+from __future__ import annotations
+
+import base64
+import html
+import struct
+import threading
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ipc_helpers.experiments import QueueFlow, Result, counted, measured
+from ipc_helpers.figures import Picture, draw
+from ipc_helpers.processes import start_methods
+from ipc_helpers.trace import GET, PUT, Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+AMPLE = 60.0  # seconds
+MS = 1_000_000  # nanoseconds
+
+
+def lane(who: str, operation: int, events: Iterable[tuple[int, int, int]], size: int) -> Lane:
+    """Return a lane of events that a test chose: (started, ended, number), in milliseconds."""
+    rows = [
+        (7_000 * MS + started * MS, 7_000 * MS + ended * MS, operation, number, size)
+        for started, ended, number in events
+    ]
+    return Lane(who, b"".join(struct.pack("5q", *row) for row in rows))
+
+
+@pytest.fixture(scope="module")
+def chosen() -> Result:
+    """Return a result whose numbers are known: 4 messages of 10 bytes in 200 ms, at most 3 under way."""
+    lanes = [
+        lane("producer 1", PUT, [(0, 10, 0), (10, 20, 1)], 10),
+        lane("producer 2", PUT, [(15, 30, 2), (150, 160, 3)], 10),
+        lane("consumer 1", GET, [(-50, 50, 0), (50, 60, 1), (60, 70, 2), (190, 200, 3)], 10),
+        lane("consumer 2", GET, [], 10),
+    ]
+    flow = QueueFlow(messages=4, payload=10, producers=2, consumers=2)
+    return measured(flow, lanes, expected=4)
+
+
+@pytest.fixture
+def nothing_left_but_fonts(chosen: Result, request: pytest.FixtureRequest) -> None:
+    """As nothing_left; but matplotlib keeps its font files open from the first drawing on."""
+    draw(chosen)
+    request.getfixturevalue("nothing_left")
+
+
+class Images(HTMLParser):
+    """Collects the tags of a page and the attributes of its images."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    """Return the width and height that a PNG file states in its first chunk."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert png[12:16] == b"IHDR"
+    assert png[-8:-4] == b"IEND"
+    width, height = struct.unpack(">2I", png[16:24])
+    return width, height
+
+
+# What is in the picture.
+
+
+def test_picture_is_a_png_900_pixels_wide(chosen: Result) -> None:
+    width, height = size_of(draw(chosen).png)
+    assert width == 900
+    assert 300 < height < 1_000
+
+
+def test_alt_text_has_the_numbers_of_the_result(chosen: Result) -> None:
+    assert chosen.seconds == pytest.approx(0.2)
+    assert draw(chosen).alt == (
+        "4 messages of 10 bytes from 2 producers to 2 consumers, no bound, spawn. "
+        "All were got 200.0 milliseconds after the first put began: 20 messages a second. "
+        "At most 3 waited between put and get, at 30.0 milliseconds. "
+        "producer 1: 2 messages, 100% of its time inside put. "
+        "producer 2: 2 messages, 17% of its time inside put. "
+        "consumer 1: 4 messages, 52% of its time inside get. "
+        "consumer 2: no message."
+    )
+
+
+def test_html_is_one_image_with_alt_text(chosen: Result) -> None:
+    picture = draw(chosen)
+    page = Images(picture.html)
+    assert page.tags == ["figure", "img"]
+    (image,) = page.images
+    assert image["alt"] == picture.alt
+    assert image["src"] == "data:image/png;base64," + base64.b64encode(picture.png).decode()
+    assert picture._repr_html_() == picture.html
+
+
+def test_alt_text_is_escaped() -> None:
+    alt = '1 < 2 & "three" > <script>'
+    picture = Picture("title", alt, b"png")
+    assert html.escape(alt) in picture.html
+    page = Images(picture.html)
+    assert page.tags == ["figure", "img"]
+    assert page.images[0]["alt"] == alt
+
+
+def test_repr_is_short_and_names_what_was_drawn(chosen: Result) -> None:
+    assert repr(draw(chosen)) == f"<Picture: {chosen.experiment.description}>"
+
+
+def test_picture_stays_the_same(chosen: Result) -> None:
+    assert draw(chosen).png == draw(chosen).png
+
+
+# What it can draw.
+
+
+@pytest.mark.usefixtures("nothing_left_but_fonts")
+@pytest.mark.parametrize("start_method", start_methods())
+def test_real_runs_are_drawn(start_method: str) -> None:
+    """Each of them again after a drawing: under fork its children get what the drawing left in memory."""
+    for _ in range(2):
+        flow = QueueFlow(messages=200, producers=2, consumers=3, start_method=start_method)
+        result = flow.run(deadline=AMPLE)
+        picture = draw(result)
+        assert size_of(picture.png)[0] == 900
+        assert picture.alt.startswith(f"{flow.description}. All were got {result.seconds * 1e3:,.1f} milli")
+        assert f" {result.messages_per_second:,.0f} messages a second." in picture.alt
+        for total in result.totals:
+            assert f" {total.who}: {counted(total.messages, 'message')}, " in picture.alt.replace(
+                ": no message.", ": 0 messages, "
+            )
+
+
+@pytest.mark.usefixtures("nothing_left_but_fonts")
+def test_one_message_is_drawn() -> None:
+    result = QueueFlow(messages=1, producers=4, consumers=4).run(deadline=AMPLE)
+    picture = draw(result)
+    assert size_of(picture.png)[0] == 900
+    assert picture.alt.startswith("1 message of 64 bytes from 4 producers to 4 consumers")
+    assert picture.alt.count(": no message.") == 6
+    assert picture.alt.count(": 1 message, ") == 2
+
+
+def test_100_000_messages_are_drawn() -> None:
+    count = 100_000
+    put = lane("producer 1", PUT, ((n, n + 1, n) for n in range(count)), 0)
+    got = lane("consumer 1", GET, ((n + 1, n + 2, n) for n in range(count)), 0)
+    picture = draw(measured(QueueFlow(messages=count, payload=0), [put, got], expected=count))
+    assert size_of(picture.png)[0] == 900
+    assert "producer 1: 100,000 messages, 100% of its time inside put." in picture.alt
+    assert "1,000 messages a second." in picture.alt
+
+
+def test_picture_grows_with_its_lanes(chosen: Result) -> None:
+    flow = QueueFlow(messages=4, payload=10, producers=1, consumers=1)
+    put = lane("producer 1", PUT, [(n, n + 1, n) for n in range(4)], 10)
+    got = lane("consumer 1", GET, [(n + 1, n + 2, n) for n in range(4)], 10)
+    small = draw(measured(flow, [put, got], expected=4))
+    assert size_of(small.png)[1] < size_of(draw(chosen).png)[1]
+
+
+def test_message_that_is_got_before_its_put_returned_is_not_minus_one() -> None:
+    """The clock of a put stops when put() returns, which can be after the get."""
+    put = lane("producer 1", PUT, [(0, 30, 0)], 10)
+    got = lane("consumer 1", GET, [(5, 20, 0)], 10)
+    picture = draw(measured(QueueFlow(messages=1, payload=10), [put, got], expected=1))
+    assert "All were got 20.0 milliseconds after" in picture.alt
+    assert "At most 1 waited between put and get, at 20.0 milliseconds." in picture.alt
+
+
+def test_threads_draw_at_once(chosen: Result) -> None:
+    pictures: list[Picture] = []
+    threads = [threading.Thread(target=lambda: pictures.append(draw(chosen))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(AMPLE)
+    assert {picture.png for picture in pictures} == {draw(chosen).png}
+    assert len(pictures) == 4

@@ -1,0 +1,736 @@
+"""ProcessGroup: however its workers and its block end, the right error comes out and nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import math
+import multiprocessing
+import os
+import pickle
+import queue as queue_module
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import types
+import weakref
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+import group_workers
+import pytest
+
+from ipc_helpers.processes import (
+    Cancelled,
+    DeadlineError,
+    ProcessGroup,
+    StartError,
+    WorkerError,
+    start_methods,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.context import BaseContext
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+DEADLINE = 2.0  # seconds, where it is to pass: the worker must be at its place by then, on a busy machine too
+AMPLE = 60.0  # seconds, where it must not pass
+SOON = 20.0  # seconds: far more than an end takes, far less than AMPLE
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+
+
+@pytest.fixture(params=start_methods())
+def context(request: pytest.FixtureRequest) -> BaseContext:
+    return multiprocessing.get_context(request.param)
+
+
+@pytest.fixture
+def spawn() -> BaseContext:
+    """Return the context of a test that would show the same under each start method, and takes seconds."""
+    return multiprocessing.get_context("spawn")
+
+
+def is_fork(context: BaseContext) -> bool:
+    return context.get_start_method() == "fork"
+
+
+def all_up(group: ProcessGroup) -> None:
+    """Wait until each worker has reported for the first time."""
+    group.wait(until=lambda: all(child.count is not None for child in group.children))
+
+
+@contextlib.contextmanager
+def ends_soon(within: float = SOON) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < within, "it ended too late"
+
+
+# What a worker returns.
+
+
+def test_results_are_there_after_the_block(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        children = [group.start(group_workers.add, number, 1) for number in range(3)]
+    assert [child.result for child in children] == [1, 2, 3]
+    assert [child.exitcode for child in children] == [0, 0, 0]
+    assert [child.name for child in group.children] == ["add", "add 2", "add 3"]
+    assert len({child.pid for child in children} | {os.getpid()}) == 4
+
+
+def test_worker_runs_in_another_process(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.process_id)
+    assert child.result == child.pid != os.getpid()
+
+
+def test_large_result_arrives_whole(context: BaseContext) -> None:
+    size = 8 * 1024 * 1024
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.zeros, size)
+    assert child.result == bytes(size)
+
+
+def test_results_are_there_after_wait(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.add, 1, 2)
+        group.wait()
+        assert child.result == 3
+        second = group.start(group_workers.add, child.result, 4)
+    assert second.result == 7
+
+
+def test_result_before_the_end_is_refused(context: BaseContext) -> None:
+    event = context.Event()
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.wait_for, event)
+        with pytest.raises(RuntimeError, match="wait_for has not ended"):
+            _ = child.result
+        event.set()
+    assert child.result == "went on"
+
+
+def test_any_callable_is_a_worker(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(functools.partial(group_workers.add, 1), 2)
+        named = group.start(group_workers.add, 3, 4, name="the sum")
+    assert (child.name, child.result) == ("partial", 3)
+    assert (named.name, named.result) == ("the sum", 7)
+
+
+def test_empty_block_ends(context: BaseContext) -> None:
+    with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+        pass
+    assert group.children == ()
+
+
+def test_group_works_outside_of_the_main_thread(context: BaseContext) -> None:
+    results: list[int] = []
+
+    def run() -> None:
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            child = group.start(group_workers.add, 1, 2)
+        results.append(child.result)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(AMPLE)
+    assert results == [3, 3, 3, 3]
+
+
+# How a worker fails.
+
+
+def failure_of(context: BaseContext, function: Callable[..., Any], *arguments: Any) -> WorkerError:
+    """Run a worker that fails beside one that would sleep on; return the error once both are gone."""
+    with (
+        ends_soon(),
+        pytest.raises(WorkerError) as caught,
+        ProcessGroup(context, deadline=AMPLE) as group,
+    ):
+        group.start(group_workers.sleep_long)
+        group.start(function, *arguments, name="failing")
+    assert caught.value.worker == "failing"
+    assert [child.exitcode is not None for child in group.children] == [True, True]
+    with pytest.raises(WorkerError, match=r"^failing "):
+        _ = group.children[1].result
+    return caught.value
+
+
+def test_worker_raises(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.fail, "these words")
+    assert (error.kind, error.message) == ("ValueError", "these words")
+    assert str(error).startswith("failing raised ValueError: these words\n\nIn the child process:\n")
+    assert "in fail\n" in error.traceback
+    assert "raise ValueError(message)" in error.traceback
+    assert "child.py" not in error.traceback, "frames that only start the worker"
+
+
+def test_worker_raises_and_its_process_gets_stuck(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.fail_with_a_full_queue, context.Queue())
+    assert (error.kind, error.message) == ("ValueError", "raised with a full queue")
+
+
+def test_worker_raises_an_exception_whose_message_fails(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.fail_without_words)
+    assert (error.kind, error.message) == ("group_workers.Wordless", "<its message can't be shown>")
+
+
+def test_worker_exits(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.exit_with, 0)
+    assert (error.kind, error.message) == ("SystemExit", "0")
+
+
+def test_worker_leaves_without_returning(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.leave, 3)
+    assert (error.kind, error.message, error.exitcode) == (
+        None,
+        "exited with code 3 before its worker returned",
+        3,
+    )
+
+
+def test_worker_leaves_with_code_0(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.leave, 0)
+    assert str(error) == "failing exited with code 0 before its worker returned"
+
+
+@posix
+def test_worker_is_killed(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.kill_itself)
+    assert str(error) == "failing was killed by SIGKILL before its worker returned"
+    assert (error.kind, error.traceback, error.exitcode) == (None, "", -signal.SIGKILL)
+
+
+def test_result_cannot_be_pickled(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.return_lambda)
+    assert error.message.startswith("its result can't be pickled: ")
+    assert "return_lambda" in error.message
+
+
+def test_result_cannot_be_unpickled(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.return_unreadable)
+    assert (error.kind, error.message) == (
+        "ValueError",
+        "its result can't be unpickled in the parent: unpickled",
+    )
+
+
+def test_argument_cannot_be_pickled(context: BaseContext) -> None:
+    def seven() -> int:
+        return 7
+
+    if is_fork(context):
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            child = group.start(group_workers.call, seven)
+        assert child.result == 7, "under fork nothing is pickled"
+    else:
+        with (
+            ends_soon(),
+            pytest.raises(StartError, match=r"^call could not be started: \w+: .*seven"),
+            ProcessGroup(context, deadline=AMPLE) as group,
+        ):
+            group.start(group_workers.sleep_long)
+            group.start(group_workers.call, seven)
+        assert [child.name for child in group.children] == ["sleep_long"]
+
+
+def test_worker_cannot_be_imported(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module is known in the parent alone."""
+    module = types.ModuleType("known_in_the_parent")
+    exec("def worker():\n    return 7", vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    if is_fork(context):
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            child = group.start(module.worker)
+        assert child.result == 7, "under fork nothing is imported"
+    else:
+        error = failure_of(context, module.worker)
+        assert (error.kind, error.message) == (
+            "ModuleNotFoundError",
+            "No module named 'known_in_the_parent'",
+        )
+
+
+def test_worker_is_not_in_its_module(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a function defined in a notebook: the module is there, the function is not."""
+
+    def defined_late() -> int:
+        return 7
+
+    defined_late.__qualname__ = "defined_late"
+    defined_late.__module__ = "group_workers"
+    monkeypatch.setattr(group_workers, "defined_late", defined_late, raising=False)
+    if is_fork(context):
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            child = group.start(defined_late)
+        assert child.result == 7, "under fork nothing is imported"
+    else:
+        error = failure_of(context, defined_late)
+        assert error.kind == "AttributeError"
+        assert "defined_late" in error.message
+
+
+# What is stuck at the deadline.
+
+
+def test_argument_that_nobody_else_refers_to_lives_until_the_child_has_it(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        children = [group.start(group_workers.put_in_own_queue, context.Queue()) for _ in range(4)]
+    assert [child.result for child in children] == ["message"] * 4
+
+
+def stacks_at_deadline(context: BaseContext, *calls: tuple[Any, ...]) -> dict[str, str]:
+    """Start workers that get stuck; return the stacks that the deadline brings."""
+    with (
+        ends_soon(DEADLINE + SOON),
+        pytest.raises(DeadlineError) as caught,
+        ProcessGroup(context, deadline=DEADLINE) as group,
+    ):
+        for function, *arguments in calls:
+            group.start(function, *arguments)
+    stacks = caught.value.stacks
+    assert list(stacks) == [child.name for child in group.children]
+    text = str(caught.value)
+    assert "still running after 2 s" in text
+    assert all(f"\n\n{name}:\n{stack}" in text for name, stack in stacks.items())
+    return stacks
+
+
+def main_thread(stack: str) -> list[str]:
+    """Return the functions in the main thread's part of a stack, innermost first."""
+    title, *lines = stack.partition("\nanother thread")[0].splitlines()
+    assert title == "main thread, innermost frame first:"
+    return [line.rpartition(" in ")[2] for line in lines]
+
+
+def test_stuck_in_sleep(context: BaseContext) -> None:
+    (stack,) = stacks_at_deadline(context, (group_workers.sleep_long,)).values()
+    assert main_thread(stack) == ["sleep_long"]
+
+
+def test_stuck_in_a_full_pipe(context: BaseContext) -> None:
+    (stack,) = stacks_at_deadline(context, (group_workers.send_without_reader,)).values()
+    *library, own = main_thread(stack)
+    assert own == "send_without_reader"
+    assert library[-1] == "send_bytes"
+
+
+def test_stuck_before_a_held_lock(context: BaseContext) -> None:
+    lock = context.Lock()
+    with lock:
+        (stack,) = stacks_at_deadline(context, (group_workers.wait_for_lock, lock)).values()
+    assert main_thread(stack) == ["wait_for_lock"]  # acquire() is written in C: it has no frame
+
+
+def test_stuck_in_the_feeders_join(context: BaseContext) -> None:
+    """The worker has returned: its own line is gone, and the library's show that the queue is not empty."""
+    (stack,) = stacks_at_deadline(context, (group_workers.put_without_reader, context.Queue())).values()
+    assert "_finalize_join" in main_thread(stack)
+    assert "put_without_reader" not in stack
+    assert "group_workers.py" not in stack
+    feeder = stack.partition("another thread, innermost frame first:\n")[2]
+    assert " in send_bytes\n" in feeder or " in _send_bytes\n" in feeder
+    assert " in _feed\n" in feeder
+
+
+def test_stuck_in_a_computation(spawn: BaseContext) -> None:
+    (stack,) = stacks_at_deadline(spawn, (group_workers.compute,)).values()
+    assert main_thread(stack) == ["compute"]
+
+
+def test_stuck_in_c_with_the_interpreter_held(spawn: BaseContext) -> None:
+    (stack,) = stacks_at_deadline(spawn, (group_workers.hold_the_interpreter,)).values()
+    assert main_thread(stack)[-2:] == ["match", "hold_the_interpreter"]
+
+
+def test_those_that_are_stuck_are_in_one_error(context: BaseContext) -> None:
+    lock = context.Lock()
+    with (
+        lock,
+        pytest.raises(DeadlineError) as caught,
+        ProcessGroup(context, deadline=DEADLINE) as group,
+    ):
+        group.start(group_workers.sleep_long)
+        returned = group.start(group_workers.add, 1, 2)
+        group.start(group_workers.wait_for_lock, lock)
+    assert str(caught.value).startswith("2 workers were still running after 2 s\n")
+    assert {name: main_thread(stack) for name, stack in caught.value.stacks.items()} == {
+        "sleep_long": ["sleep_long"],
+        "wait_for_lock": ["wait_for_lock"],
+    }
+    assert returned.result == 3
+
+
+@posix
+def test_stopped_process_has_no_stack(context: BaseContext) -> None:
+    with (
+        ends_soon(DEADLINE + SOON),
+        pytest.raises(DeadlineError) as caught,
+        ProcessGroup(context, deadline=DEADLINE) as group,
+    ):
+        stopped = group.start(group_workers.sleep_long, name="stopped")
+        group.start(group_workers.sleep_long, name="asleep")
+        all_up(group)
+        os.kill(stopped.pid, signal.SIGSTOP)
+    assert caught.value.stacks["stopped"].startswith("no stack")
+    assert main_thread(caught.value.stacks["asleep"]) == ["sleep_long"]
+    assert stopped.exitcode == -signal.SIGKILL
+
+
+def test_stuck_in_a_report_that_nobody_reads(spawn: BaseContext) -> None:
+    with (
+        pytest.raises(DeadlineError) as caught,
+        ProcessGroup(spawn, deadline=DEADLINE) as group,
+    ):
+        group.start(group_workers.report_without_reader)
+        time.sleep(DEADLINE + 0.5)  # the body does not wait on its group
+    *_, library, own = main_thread(caught.value.stacks["report_without_reader"])
+    assert (library, own) == ("report", "report_without_reader")
+
+
+def test_block_that_catches_the_deadline_ends_cleanly(spawn: BaseContext) -> None:
+    with ProcessGroup(spawn, deadline=DEADLINE) as group:
+        group.start(group_workers.sleep_long)
+        with pytest.raises(DeadlineError):
+            group.wait()
+        assert [child.exitcode is None for child in group.children] == [False]
+    with pytest.raises(WorkerError):
+        _ = group.children[0].result
+
+
+# How the block ends.
+
+
+def test_block_raises(context: BaseContext) -> None:
+    queue = context.Queue()
+    with (
+        ends_soon(),
+        pytest.raises(ZeroDivisionError),
+        ProcessGroup(context, deadline=AMPLE) as group,
+    ):
+        group.start(group_workers.sleep_long)
+        group.start(group_workers.put_without_reader, queue)
+        all_up(group)
+        _ = 1 / 0
+
+
+def test_block_raises_at_once(context: BaseContext) -> None:
+    """The children are killed while they start."""
+    with (
+        ends_soon(),
+        pytest.raises(ZeroDivisionError),
+        ProcessGroup(context, deadline=AMPLE) as group,
+    ):
+        for _ in range(4):
+            group.start(group_workers.sleep_long)
+        _ = 1 / 0
+
+
+def test_block_raises_beside_a_worker(context: BaseContext) -> None:
+    """A get() of the body's that finds nothing must not hide why there was nothing."""
+    queue = context.Queue()
+    with (
+        ends_soon(),
+        pytest.raises(WorkerError, match="put_nothing raised ValueError: no message") as caught,
+        ProcessGroup(context, deadline=AMPLE) as group,
+    ):
+        group.start(group_workers.sleep_long)
+        group.start(group_workers.fail, "no message", name="put_nothing")
+        with pytest.raises(WorkerError):
+            group.wait()  # so that it has failed by now
+        queue.get(timeout=0.05)
+    assert isinstance(caught.value.__context__, queue_module.Empty)
+
+
+@pytest.mark.parametrize("way", ["group.cancel", "event"])
+def test_cancelled_from_a_thread(context: BaseContext, way: str) -> None:
+    queue = context.Queue()
+    event = threading.Event()
+    with (
+        ends_soon(),
+        pytest.raises(Cancelled),
+        ProcessGroup(context, deadline=AMPLE, cancelled=event) as group,
+    ):
+        group.start(group_workers.sleep_long)
+        group.start(group_workers.put_without_reader, queue)
+        all_up(group)
+        timer = threading.Timer(0.1, group.cancel if way == "group.cancel" else event.set)
+        timer.start()
+    timer.join()
+
+
+def test_cancelled_before_a_start(context: BaseContext) -> None:
+    with pytest.raises(Cancelled), ProcessGroup(context, deadline=AMPLE) as group:
+        group.cancel()
+        group.start(group_workers.sleep_long)
+    assert group.children == ()
+
+
+def test_error_keeps_nothing_alive(context: BaseContext) -> None:
+    """Once an error was handled, no cycle keeps the queue and its semaphores until a collection."""
+    gc.disable()
+    try:
+        assert [made_by_a_failure(context, kind)() for kind in ("worker", "result", "body", "cancelled")] == [
+            None
+        ] * 4
+    finally:
+        gc.enable()
+
+
+def made_by_a_failure(context: BaseContext, kind: str) -> weakref.ref[Any]:
+    queue = context.Queue()
+    try:
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            if kind == "worker":
+                group.start(group_workers.fail, "on purpose")
+            elif kind == "body":
+                raise ValueError("on purpose")
+            elif kind == "cancelled":
+                group.cancel()
+            else:
+                child = group.start(group_workers.fail, "on purpose")
+                with contextlib.suppress(WorkerError):
+                    group.wait()
+                _ = child.result
+    except (WorkerError, ValueError, Cancelled):
+        pass
+    return weakref.ref(queue)
+
+
+# Waiting.
+
+
+def test_wait_ends_once_its_condition_holds(context: BaseContext) -> None:
+    event = context.Event()
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.wait_for, event)
+        group.wait(until=lambda: child.count is not None)
+        assert (child.count, child.exitcode) == (0, None)
+        event.set()
+    assert child.result == "went on"
+
+
+def test_wait_for_what_can_no_longer_happen(context: BaseContext) -> None:
+    with (
+        pytest.raises(RuntimeError, match="all workers have returned"),
+        ProcessGroup(context, deadline=AMPLE) as group,
+    ):
+        group.start(group_workers.add, 1, 2)
+        group.wait(until=lambda: False)
+
+
+def test_wait_for_a_condition_sees_a_failure(context: BaseContext) -> None:
+    with (
+        ends_soon(),
+        pytest.raises(WorkerError, match="on purpose"),
+        ProcessGroup(context, deadline=AMPLE) as group,
+    ):
+        group.start(group_workers.fail, "on purpose")
+        group.wait(until=lambda: False)
+
+
+def test_counts_are_seen_while_the_group_waits(context: BaseContext) -> None:
+    seen: list[int | None] = []
+    with ProcessGroup(context, deadline=AMPLE, on_count=lambda: seen.append(child.count)) as group:
+        child = group.start(group_workers.count_to, 5, 0.1)
+    counts = [count for count in seen if count is not None]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 1
+    assert counts[-1] == child.count == 5
+
+
+def test_error_in_on_count_ends_the_block(context: BaseContext) -> None:
+    def on_count() -> None:
+        raise ZeroDivisionError
+
+    with (
+        ends_soon(),
+        pytest.raises(ZeroDivisionError),
+        ProcessGroup(context, deadline=AMPLE, on_count=on_count) as group,
+    ):
+        group.start(group_workers.sleep_long)
+
+
+# Interrupts, and a parent that dies.
+
+
+@posix
+def test_child_ignores_an_interrupt(context: BaseContext) -> None:
+    event = context.Event()
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.wait_for, event)
+        all_up(group)
+        os.kill(child.pid, signal.SIGINT)
+        event.set()
+    assert (child.result, child.exitcode) == ("went on", 0)
+
+
+def test_interrupt_handler_is_given_back(context: BaseContext) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ProcessGroup(context, deadline=AMPLE):
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@contextlib.contextmanager
+def script(function: Callable[..., None], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a script of group_workers in an interpreter, and process group, of its own."""
+    code = f"import group_workers; group_workers.{function.__name__}(*{arguments!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=os.path.dirname(group_workers.__file__),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    watchdog = threading.Timer(AMPLE, process.kill)
+    watchdog.start()
+    try:
+        with process:
+            yield process
+    finally:
+        watchdog.cancel()
+        watchdog.join()
+
+
+@posix
+@pytest.mark.parametrize("place", ["wait", "body"])
+@pytest.mark.parametrize("start_method", start_methods())
+def test_parent_is_interrupted(start_method: str, place: str) -> None:
+    """As Ctrl-C and a notebook's interrupt do it: the signal goes to the whole process group."""
+    with script(group_workers.run_until_interrupted, start_method, place) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        with ends_soon():
+            os.killpg(process.pid, signal.SIGINT)
+            output, errors = process.communicate()
+    assert (output, errors, process.returncode) == ("interrupted, left: []\n", "", 0)
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_children_end_when_their_parent_dies(start_method: str) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        server.settimeout(AMPLE)
+        process = stack.enter_context(
+            script(group_workers.run_until_killed, start_method, str(server.getsockname()[1]))
+        )
+        children = [stack.enter_context(server.accept()[0]) for _ in range(3)]
+        for child in children:
+            child.settimeout(AMPLE)
+        words = sorted(child.recv(100).decode() for child in children)
+        assert words == ["asleep\n", "putting\n", "sending\n"]
+        process.kill()
+        with ends_soon(10):
+            assert [ended(child) for child in children] == [True, True, True]
+
+
+def ended(child: socket.socket) -> bool:
+    """Wait until the process at the other end of a connection is gone."""
+    try:
+        return child.recv(100) == b""
+    except ConnectionError:
+        return True
+
+
+# What is refused, before anything starts.
+
+
+@pytest.fixture
+def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(process: BaseProcess) -> None:
+        pytest.fail(f"{process.name} was started")
+
+    monkeypatch.setattr(BaseProcess, "start", start)
+
+
+@pytest.mark.parametrize("deadline", [True, "10", None, 10j, [10]])
+def test_deadline_of_a_wrong_type(deadline: Any) -> None:
+    with pytest.raises(TypeError, match=r"^deadline must be a number of seconds"):
+        ProcessGroup(multiprocessing.get_context("spawn"), deadline=deadline)
+
+
+OUT_OF_RANGE = [0, -1, 0.0, -math.inf, math.inf, math.nan, 86_400.1, pytest.param(10**400, id="huge")]
+
+
+@pytest.mark.parametrize("deadline", OUT_OF_RANGE)
+def test_deadline_out_of_range(deadline: float) -> None:
+    with pytest.raises(ValueError, match=r"^deadline must be above 0 and at most 86,400 seconds"):
+        ProcessGroup(multiprocessing.get_context("spawn"), deadline=deadline)
+
+
+def test_deadlines_at_the_ends_of_the_range() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    assert ProcessGroup(spawn, deadline=86_400).deadline == 86_400
+    assert ProcessGroup(spawn, deadline=1e-9).deadline == 1e-9
+
+
+@pytest.mark.parametrize("context", ["spawn", None, multiprocessing], ids=["str", "None", "module"])
+def test_context_of_a_wrong_type(context: Any) -> None:
+    with pytest.raises(TypeError, match=r"^context must be a multiprocessing context"):
+        ProcessGroup(context, deadline=AMPLE)
+
+
+@pytest.mark.usefixtures("no_start")
+def test_start_refuses_what_is_not_callable() -> None:
+    with ProcessGroup(multiprocessing.get_context("spawn"), deadline=AMPLE) as group:
+        with pytest.raises(TypeError, match=r"^function must be callable, not 'add'"):
+            group.start("add", 1, 2)  # type: ignore[arg-type]
+        assert group.children == ()
+
+
+def test_start_refuses_a_name_twice(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(group_workers.add, 1, 2, name="sum")
+        with pytest.raises(ValueError, match=r"^name must differ from the group's other names: 'sum'"):
+            group.start(group_workers.add, 1, 2, name="sum")
+        assert [child.name for child in group.children] == ["sum"]
+
+
+@pytest.mark.usefixtures("no_start")
+def test_group_is_used_inside_of_its_block_and_once() -> None:
+    group = ProcessGroup(multiprocessing.get_context("spawn"), deadline=AMPLE)
+    outside = "inside of the group's with block"
+    with pytest.raises(RuntimeError, match=outside):
+        group.start(group_workers.add, 1, 2)
+    with group:
+        pass
+    with pytest.raises(RuntimeError, match=outside):
+        group.start(group_workers.add, 1, 2)
+    with pytest.raises(RuntimeError, match=outside):
+        group.wait()
+    with pytest.raises(RuntimeError, match="used once"), group:
+        pass
+
+
+# Errors travel.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WorkerError("one", "ValueError", "words", "Traceback ...", None),
+        WorkerError("two", None, "was killed by SIGKILL before its worker returned", "", -9),
+        DeadlineError(2.5, {"one": "a stack", "two": "another"}),
+        StartError("could not be started"),
+        Cancelled("the processes were cancelled"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_survive_pickling(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)

@@ -1,0 +1,106 @@
+"""The event records: what a Recorder writes, a Lane reads; and how often the parent hears of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import group_workers
+import pytest
+
+from ipc_helpers import child
+from ipc_helpers.trace import GET, PUT, Event, Lane, Recorder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_lane_returns_what_was_recorded() -> None:
+    recorder = Recorder(3)
+    before = time.perf_counter_ns()
+    recorder.record(before - 5, PUT, 0, 64)
+    recorder.record(before - 4, GET, 2**40, 0)
+    recorder.record(before - 3, PUT, 7, 1024 * 1024)
+    after = time.perf_counter_ns()
+    lane = Lane("producer 1", recorder.records())
+    events = list(lane)
+    assert [event._replace(ended=0) for event in events] == [
+        Event(before - 5, 0, PUT, 0, 64),
+        Event(before - 4, 0, GET, 2**40, 0),
+        Event(before - 3, 0, PUT, 7, 1024 * 1024),
+    ]
+    ended = [event.ended for event in events]
+    assert [before, *ended, after] == sorted([before, *ended, after])
+    assert len(lane) == 3
+    assert repr(lane) == "Lane('producer 1', 3 events)"
+
+
+@pytest.mark.parametrize("field", Event._fields)
+def test_column_is_one_field_of_all_events(field: str) -> None:
+    recorder = Recorder(10)
+    for number in range(7):
+        recorder.record(number, GET, number * 2, number * 3)
+    lane = Lane("consumer 1", recorder.records())
+    assert list(lane.column(field)) == [getattr(event, field) for event in lane]
+
+
+def test_unknown_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="color"):
+        Lane("producer 1", b"").column("color")
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 5])
+def test_recorder_takes_its_capacity_and_no_more(capacity: int) -> None:
+    recorder = Recorder(capacity)
+    for number in range(capacity):
+        recorder.record(0, PUT, number, 0)
+    with pytest.raises(struct.error):
+        recorder.record(0, PUT, capacity, 0)
+    assert list(Lane("producer 1", recorder.records()).column("number")) == list(range(capacity))
+
+
+def test_empty_lane() -> None:
+    lane = Lane("consumer 2", Recorder(10).records())
+    assert (len(lane), list(lane), list(lane.column("size"))) == (0, [], [])
+
+
+def test_records_are_bytes_that_travel() -> None:
+    recorder = Recorder(2)
+    recorder.record(1, PUT, 2, 3)
+    records = recorder.records()
+    recorder.record(4, PUT, 5, 6)
+    assert type(records) is bytes
+    assert len(Lane("producer 1", pickle.loads(pickle.dumps(records)))) == 1, "a copy, not a view"
+
+
+def test_parent_hears_at_most_20_times_a_second(nothing_left: Path) -> None:
+    """In a real child, whose messages are read here from the pipe as they come."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    stack = nothing_left / "stack"
+    stack.touch()
+    ends_at = time.perf_counter_ns() + 60 * 10**9
+    call = child.Call(group_workers.record, (20_000, 0.5))
+    process = context.Process(target=child.run, args=(call, sender, str(stack), ends_at), daemon=True)
+    process.start()
+    sender.close()
+    messages = []
+    with receiver:
+        while True:
+            assert receiver.poll(60), "no message came"
+            message = receiver.recv_bytes()
+            if message == child.END:
+                break
+            messages.append(message)
+    process.join(60)
+    process.close()
+    counts = [child.count_of(message) for message in messages if message.startswith(child.COUNT)]
+    outcome = b"".join(message[1:] for message in messages if message.startswith(child.PART))
+    word, seconds = pickle.loads(outcome)
+    assert word == "result"
+    assert counts[0] == 0, "the first tells that the worker is ready"
+    assert 2 <= len(counts) <= seconds * 20 + 2
+    assert counts == sorted(counts)
