@@ -1,0 +1,512 @@
+"""What every chapter keeps to, and proof that strict nbval sees a changed output."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+import refresh_outputs
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from prose import broken_links, headings, images, without_code
+from refresh_outputs import code_cells, find_notebooks, is_compared
+
+from ipc_helpers.workers import queues
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOTEBOOKS = find_notebooks()
+QUEUE_CHAPTER = refresh_outputs.ROOT / "notebooks" / "02-queue.ipynb"
+QUEUE_METHODS = (
+    *("put", "get", "put_nowait", "get_nowait", "qsize", "full", "empty"),
+    *("close", "join_thread", "cancel_join_thread"),
+)
+OPENING = ("What you'll do", "What you'll learn", "What you'll need", "Time")
+CLOSING = ("Recap", "Check yourself", "Next")
+LONGEST_CELL = 15  # lines of code: what a reader takes in at once
+# A call of the method with these arguments may wait for ever. (A recv is bounded by a poll before it.)
+UNBOUNDED = {
+    "get": {"", "True", "block=True", "timeout=None"},
+    "join": {"", "None", "timeout=None"},
+    "poll": {"None", "timeout=None"},
+}
+RECEIVING = {"recv", "recv_bytes", "recv_bytes_into"}
+# In parts, so that no search for these names finds this file.
+MACHINE = ["/".join(("", name, "")) for name in ("home", "root", "tmp", "work", "Users")]
+MACHINE += ["C:\\", "site-" + "packages"]
+REGISTRIES = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
+REGISTRIES += [".".join(parts) for parts in (("anaconda", "org"), ("anaconda", "com"), ("debian", "org"))]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A notebook, and the file that it was read from."""
+
+    path: Path
+    notebook: NotebookNode
+
+    @property
+    def code(self) -> list[tuple[str, NotebookNode]]:
+        """The code cells, each with the number that a reader sees beside it."""
+        return [(f"cell [{number}]", cell) for number, cell in enumerate(code_cells(self.notebook), 1)]
+
+    @property
+    def outputs(self) -> list[tuple[str, NotebookNode]]:
+        return [(name, output) for name, cell in self.code for output in cell.outputs]
+
+    @property
+    def markdown(self) -> list[str]:
+        return [cell.source for cell in self.notebook.cells if cell.cell_type == "markdown"]
+
+
+def read(path: Path) -> Chapter:
+    return Chapter(path, nbformat.read(path, as_version=4))
+
+
+def calls(source: str) -> list[tuple[str, str]]:
+    """Return the name and the arguments of each call of a method, or of a function in a module."""
+    return [
+        (node.func.attr, ", ".join(ast.unparse(argument) for argument in (*node.args, *node.keywords)))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+
+
+# The checks: each takes a chapter, and yields what is wrong with it.
+
+
+def runs_as_a_whole(chapter: Chapter) -> Iterator[str]:
+    for number, (name, cell) in enumerate(chapter.code, 1):
+        if cell.execution_count is None:
+            yield f"{name} was never run, so nbval compares nothing"
+        elif cell.execution_count != number:
+            yield f"{name} was run as number {cell.execution_count}"
+
+
+def compares_its_outputs(chapter: Chapter) -> Iterator[str]:
+    ignored = [name for name, cell in chapter.code if not is_compared(cell)]
+    if 10 * len(ignored) > len(chapter.code):
+        yield f"{len(ignored)} of {len(chapter.code)} are not compared: {', '.join(ignored)}"
+
+
+def is_as_refreshed(chapter: Chapter) -> Iterator[str]:
+    notebook = chapter.notebook
+    if refresh_outputs.hash_of_outputs(notebook) != refresh_outputs.code_hash(notebook):
+        yield "the code changed since its outputs were stored: run tests/refresh_outputs.py"
+    elif refresh_outputs.as_text(notebook) != refresh_outputs.as_text(tidy_copy(notebook)):
+        yield "something differs by machine or by run: run tests/refresh_outputs.py"
+
+
+def fails_only_where_it_says_so(chapter: Chapter) -> Iterator[str]:
+    for name, cell in chapter.code:
+        if any(output.get("name") == "stderr" for output in cell.outputs):
+            yield f"{name} wrote to stderr"
+        fails = any(output.output_type == "error" for output in cell.outputs)
+        tagged = "raises-exception" in cell.metadata.get("tags", [])
+        if fails and not tagged:
+            yield f"{name} fails without the tag raises-exception"
+        if tagged and not fails:
+            yield f"{name} has the tag raises-exception, but no stored error"
+
+
+def stores_no_widgets(chapter: Chapter) -> Iterator[str]:
+    if "widgets" in chapter.notebook.metadata:
+        yield "widget state is stored"
+    for name, output in chapter.outputs:
+        if refresh_outputs.VIEW in output.get("data", {}):
+            yield f"{name} stores a widget's view, which shows an error where no kernel runs"
+
+
+def describes_its_pictures(chapter: Chapter) -> Iterator[str]:
+    for text in chapter.markdown:
+        if any(not alt for alt, _ in images(text)):
+            yield f"a picture in the text has no alt text: {text[:40]!r}"
+    for name, output in chapter.outputs:
+        data = output.get("data", {})
+        shown = images(data.get("text/html", ""))
+        if any(not alt for alt, _ in shown):
+            yield f"{name} shows a picture without alt text"
+        if any(kind.startswith("image/") for kind in data) and not shown:
+            yield f"{name} shows a bare image: wrap it in <figure><img alt=…>"
+
+
+def nests_its_headings(chapter: Chapter) -> Iterator[str]:
+    found = [heading for text in chapter.markdown for heading in headings(text)]
+    first = chapter.notebook.cells[0]
+    if first.cell_type != "markdown" or not first.source.startswith("# "):
+        yield "the first cell does not start with the title"
+    titles = sum(level == 1 for level, _ in found)
+    if titles != 1:
+        yield f"{titles} headings of level 1"
+    for (above, _), (level, words) in pairwise(found):
+        if level > above + 1:
+            yield f"{words!r} is a heading of level {level} under one of level {above}"
+
+
+def opens_and_closes_as_every_chapter(chapter: Chapter) -> Iterator[str]:
+    text = "\n".join(chapter.markdown)
+    start = 0
+    for words in OPENING + CLOSING:
+        match = re.compile(rf"^[#*\s]*{words}\b", re.MULTILINE).search(text, start)
+        if match is None:
+            yield f"{words!r} is missing, or not in its place"
+        else:
+            start = match.end()
+
+
+def leaves_no_child(chapter: Chapter) -> Iterator[str]:
+    last = chapter.code[-1][1].source
+    checked = [ast.unparse(node) for node in ast.walk(ast.parse(last)) if isinstance(node, ast.Assert)]
+    if not any("active_children" in text for text in checked):
+        yield "the last code cell does not assert that active_children() is empty"
+
+
+def keeps_cells_short(chapter: Chapter) -> Iterator[str]:
+    for name, cell in chapter.code:
+        lines = [line for line in cell.source.splitlines() if not re.match(r"import |from |\s*$", line)]
+        if len(lines) > LONGEST_CELL:
+            yield f"{name} has {len(lines)} lines of code, more than {LONGEST_CELL}"
+
+
+def bounds_every_wait(chapter: Chapter) -> Iterator[str]:
+    for name, cell in chapter.code:
+        made = calls(cell.source)
+        for method, arguments in made:
+            if arguments in UNBOUNDED.get(method, ()):
+                yield f"{name} calls {method}({arguments}), which has no time limit"
+        methods = {method for method, _ in made}
+        if methods & RECEIVING and "poll" not in methods:
+            yield f"{name} receives without a poll(timeout) before it"
+
+
+def calls_nothing_easy(chapter: Chapter) -> Iterator[str]:
+    for text in chapter.markdown:
+        for word in re.findall(r"\b(?:simply|just)\b", without_code(text), re.IGNORECASE):
+            yield f"the text says {word!r}: {text[:40]!r}"
+
+
+def names_no_machine(chapter: Chapter) -> Iterator[str]:
+    for cell in chapter.notebook.cells:
+        outputs = json.dumps(cell.get("outputs", []))
+        text = cell.source + re.sub(r'data:image/[^"\\]+|"image/[^"]+": "[^"]+"', "", outputs)
+        for needle in (*MACHINE, *REGISTRIES):
+            if needle in text:
+                yield f"{needle!r} in {cell.source[:40]!r} or its outputs"
+
+
+def links_to_what_is_there(chapter: Chapter) -> Iterator[str]:
+    for text in chapter.markdown:
+        for address in broken_links(text, chapter.path.parent):
+            yield f"no file for the link {address!r}"
+
+
+CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
+    runs_as_a_whole,
+    compares_its_outputs,
+    is_as_refreshed,
+    fails_only_where_it_says_so,
+    stores_no_widgets,
+    describes_its_pictures,
+    nests_its_headings,
+    opens_and_closes_as_every_chapter,
+    leaves_no_child,
+    keeps_cells_short,
+    bounds_every_wait,
+    calls_nothing_easy,
+    names_no_machine,
+    links_to_what_is_there,
+)
+
+
+def calls_every_queue_method(chapter: Chapter) -> Iterator[str]:
+    """A call counts in a cell that is compared, and in a worker that such a cell names."""
+    compared = [cell.source for _, cell in chapter.code if is_compared(cell)]
+    workers = [
+        inspect.getsource(worker)
+        for name, worker in inspect.getmembers(queues, inspect.isfunction)
+        if any(re.search(rf"\bqueues\.{name}\b", source) for source in compared)
+    ]
+    called = {method for source in (*compared, *workers) for method, _ in calls(source)}
+    for method in QUEUE_METHODS:
+        if method not in called:
+            yield f"{method} is not called in a compared cell"
+
+
+# The chapters themselves.
+
+
+def test_there_are_chapters() -> None:
+    assert QUEUE_CHAPTER in NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_chapter(check: Callable[[Chapter], Iterator[str]], path: Path) -> None:
+    assert list(check(read(path))) == []
+
+
+def test_the_queue_chapter_calls_every_method() -> None:
+    assert list(calls_every_queue_method(read(QUEUE_CHAPTER))) == []
+
+
+def test_the_notebooks_are_small_to_fetch() -> None:
+    folder = refresh_outputs.ROOT / "notebooks"
+    files = [file for file in folder.rglob("*") if file.is_file() and ".ipynb_checkpoints" not in file.parts]
+    assert sum(file.stat().st_size for file in files) < 3_000_000
+
+
+# The checks, on a small notebook that passes them all, and on copies that each break one rule.
+
+
+def prints(text: str) -> NotebookNode:
+    return new_code_cell(f"print({text!r})", outputs=[new_output("stream", text=text + "\n")])
+
+
+def tidy_copy(notebook: NotebookNode) -> NotebookNode:
+    return refresh_outputs.tidy(nbformat.from_dict(notebook))
+
+
+def good() -> NotebookNode:
+    opening = "\n\n".join(f"**{words}.** Some words." for words in OPENING)
+    figure = new_output("display_data", {"text/html": '<figure><img alt="A line" src="data:,"></figure>'})
+    error = new_output("error", ename="ValueError", evalue="no", traceback=[])
+    cells = [
+        new_markdown_cell(f"# Send a message\n\n{opening}"),
+        new_code_cell("import multiprocessing\nmessage = 'hello'"),
+        new_markdown_cell(
+            "## Wait\n\n![A queue](good.ipynb) shows `just` code.\n\n### Longer\n\n```\n# just\n```"
+        ),
+        new_code_cell("connection.poll(1)\nconnection.recv()\nqueue.get(timeout=1)\nchild.join(timeout=1)"),
+        new_code_cell("show()", metadata={"tags": ["nbval-ignore-output"]}, outputs=[figure]),
+        new_code_cell("raise ValueError('no')", metadata={"tags": ["raises-exception"]}, outputs=[error]),
+        *(prints(word) for word in ("one", "two", "three", "four", "five", "six")),
+        new_markdown_cell("## Recap\n\nWords.\n\n## Check yourself\n\n## Next\n\n[again](good.ipynb#wait)"),
+        new_code_cell("assert not multiprocessing.active_children()"),
+    ]
+    notebook = refresh_outputs.tidy(new_notebook(cells=cells))
+    return stamped(notebook)
+
+
+def stamped(notebook: NotebookNode) -> NotebookNode:
+    notebook.metadata["ipc_helpers"] = {"outputs_of": refresh_outputs.code_hash(notebook)}
+    return notebook
+
+
+@pytest.fixture
+def chapter(tmp_path: Path) -> Chapter:
+    path = tmp_path / "good.ipynb"
+    nbformat.write(good(), path)
+    return read(path)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_good_notebook_passes(check: Callable[[Chapter], Iterator[str]], chapter: Chapter) -> None:
+    assert list(check(chapter)) == []
+
+
+def spoil(cell: int, **changes: Any) -> Callable[[NotebookNode], None]:
+    def change(notebook: NotebookNode) -> None:
+        notebook.cells[cell].update(nbformat.from_dict(changes))
+
+    return change
+
+
+def show(data: dict[str, str]) -> Callable[[NotebookNode], None]:
+    return spoil(4, outputs=[new_output("display_data", data)])
+
+
+def strip(notebook: NotebookNode) -> None:
+    for cell in code_cells(notebook):
+        cell.update(execution_count=None, outputs=[])
+
+
+def store_widget_state(notebook: NotebookNode) -> None:
+    notebook.metadata["widgets"] = {}
+
+
+SPOILED = [
+    (runs_as_a_whole, strip, "cell [1] was never run"),
+    (runs_as_a_whole, spoil(3, execution_count=7), "cell [2] was run as number 7"),
+    (compares_its_outputs, spoil(3, metadata={"tags": ["nbval-skip"]}), "2 of 11 are not compared"),
+    (compares_its_outputs, spoil(3, source="# NBVAL_IGNORE_OUTPUT"), "cell [2], cell [3]"),
+    (is_as_refreshed, spoil(3, source="queue.get(timeout=2)"), "the code changed"),
+    (is_as_refreshed, spoil(3, metadata={"execution": {"iopub.status.busy": "now"}}), "differs by"),
+    (is_as_refreshed, store_widget_state, "differs by"),
+    (fails_only_where_it_says_so, spoil(3, outputs=[new_output("stream", name="stderr")]), "wrote to stderr"),
+    (fails_only_where_it_says_so, spoil(5, metadata={}), "cell [4] fails without the tag"),
+    (fails_only_where_it_says_so, spoil(5, outputs=[]), "cell [4] has the tag"),
+    (stores_no_widgets, store_widget_state, "widget state"),
+    (stores_no_widgets, show({refresh_outputs.VIEW: "{}"}), "cell [3] stores a widget's view"),
+    (describes_its_pictures, show({"text/html": "<img src='data:,'>"}), "cell [3] shows a picture without"),
+    (describes_its_pictures, show({"text/html": "<img alt=' ' src='data:,'>"}), "without alt text"),
+    (describes_its_pictures, show({"image/png": "aGVsbG8="}), "cell [3] shows a bare image"),
+    (describes_its_pictures, spoil(2, source="![](good.ipynb)"), "no alt text"),
+    (nests_its_headings, spoil(2, source="### Wait"), "'Wait' is a heading of level 3 under one of level 1"),
+    (nests_its_headings, spoil(2, source="# Wait"), "2 headings of level 1"),
+    (nests_its_headings, spoil(0, source="Hello\n\n# Title"), "does not start with the title"),
+    (opens_and_closes_as_every_chapter, spoil(0, source="# Title"), '"What you\'ll learn" is missing'),
+    (
+        opens_and_closes_as_every_chapter,
+        spoil(12, source="## Next\n\n## Recap"),
+        "'Check yourself' is missing",
+    ),
+    (leaves_no_child, spoil(13, source="multiprocessing.active_children()"), "does not assert"),
+    (keeps_cells_short, spoil(3, source="import os\n\n" + "pass\n" * 16), "cell [2] has 16 lines"),
+    (bounds_every_wait, spoil(3, source="if True:\n    print(queue.get())"), "cell [2] calls get()"),
+    (bounds_every_wait, spoil(3, source="ctx.Process().join(timeout=None)"), "calls join(timeout=None)"),
+    (bounds_every_wait, spoil(3, source="connection.recv_bytes()"), "receives without a poll"),
+    (calls_nothing_easy, spoil(2, source="You *just* wait."), "the text says 'just'"),
+    (calls_nothing_easy, spoil(2, source="Simply put it."), "the text says 'Simply'"),
+    (names_no_machine, spoil(3, source=f"open({MACHINE[0] + 'me'!r})"), repr(MACHINE[0])),
+    (names_no_machine, show({"text/plain": f"lib/{MACHINE[-1]}/queue.py"}), repr(MACHINE[-1])),
+    (names_no_machine, spoil(2, source=f"See https://{REGISTRIES[0]}."), repr(REGISTRIES[0])),
+    (links_to_what_is_there, spoil(2, source="[A chapter](absent.ipynb)"), "'absent.ipynb'"),
+    (links_to_what_is_there, spoil(2, source="<img alt='A queue' src='absent.png'>"), "'absent.png'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "words"), SPOILED, ids=[f"{check.__name__}-{words}" for check, _, words in SPOILED]
+)
+def test_a_spoiled_notebook_is_found_out(
+    check: Callable[[Chapter], Iterator[str]],
+    change: Callable[[NotebookNode], None],
+    words: str,
+    chapter: Chapter,
+) -> None:
+    change(chapter.notebook)
+    assert words in "\n".join(check(chapter))
+
+
+def test_every_check_was_seen_to_find_something() -> None:
+    assert {check for check, _, _ in SPOILED} == set(CHECKS)
+
+
+@pytest.mark.parametrize("method", QUEUE_METHODS)
+def test_a_queue_method_that_is_not_called_is_found_out(chapter: Chapter, method: str) -> None:
+    others = [name for name in QUEUE_METHODS if name != method]
+    chapter.notebook.cells[1].source = "\n".join(f"box.{name}()" for name in others)
+    chapter.notebook.cells[4].source = f"box.{method}()"  # not compared
+    chapter.notebook.cells[3].source = f"handler = box.{method}"  # not called
+    assert list(calls_every_queue_method(chapter)) == [f"{method} is not called in a compared cell"]
+
+
+def test_a_queue_method_counts_in_a_worker_that_a_cell_uses(chapter: Chapter) -> None:
+    before = set(calls_every_queue_method(chapter))
+    chapter.notebook.cells[1].source = "group.start(queues.put_one, box, 1)"
+    assert before - set(calls_every_queue_method(chapter)) == {"put is not called in a compared cell"}
+
+
+# Strict nbval, in a pytest of its own.
+
+
+def nbval(path: Path, *options: str) -> dict[int, str]:
+    """Run strict nbval on a notebook, and return the outcome of each of its cells."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    command += [
+        f"--nbval-sanitize-with={refresh_outputs.SANITIZE}",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+    ]
+    command += ["-o", "addopts=", "-rA", f"--rootdir={path.parent}", *options, path.name]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(
+        command, cwd=path.parent, env=environment, capture_output=True, encoding="utf-8", timeout=300
+    )
+    found = re.findall(r"^(PASSED|FAILED) .*::Cell (\d+)", done.stdout, re.MULTILINE)
+    assert found, done.stdout + done.stderr
+    outcomes = {int(number): outcome for outcome, number in found}
+    assert done.returncode == int("FAILED" in outcomes.values()), done.stdout + done.stderr
+    return outcomes
+
+
+def altered(text: str) -> str:
+    """Return a text with one character changed: the first letter or digit."""
+    place = re.search(r"[A-Za-z0-9]", text)
+    assert place, text
+    other = "y" if place.group() == "x" else "x"
+    return text[: place.start()] + other + text[place.end() :]
+
+
+def alter(cell: NotebookNode) -> None:
+    output = cell.outputs[0]
+    if output.output_type == "error":
+        output.evalue = altered(output.evalue)
+    elif output.output_type == "stream":
+        output.text = altered(output.text)
+    else:
+        kind = "text/html" if "text/html" in output.data else "text/plain"
+        output.data[kind] = altered(output.data[kind])
+
+
+KINDS = {
+    "stream": "print('hello')",
+    "execute_result": "6 * 7",
+    "display_data": "from IPython.display import HTML\ndisplay(HTML('<p>words</p>'))",
+    "error": "raise ValueError('no')",
+}
+
+
+@pytest.fixture(scope="module")
+def refreshed(tmp_path_factory: pytest.TempPathFactory) -> NotebookNode:
+    """A notebook that was run: each kind of output that nbval compares, twice, and one that it ignores."""
+    path = tmp_path_factory.mktemp("nbval") / "kinds.ipynb"
+    cells = [
+        new_code_cell(source, metadata={"tags": ["raises-exception"]} if kind == "error" else {})
+        for kind, source in KINDS.items()
+        for _ in range(2)
+    ]
+    cells.append(new_code_cell(KINDS["stream"], metadata={"tags": ["nbval-ignore-output"]}))
+    nbformat.write(new_notebook(cells=cells), path)
+    assert refresh_outputs.refresh(path)
+    return read(path).notebook
+
+
+def test_nbval_finds_one_altered_character_of_each_kind(refreshed: NotebookNode, tmp_path: Path) -> None:
+    notebook = nbformat.from_dict(refreshed)
+    assert [cell.outputs[0].output_type for cell in notebook.cells[:8:2]] == list(KINDS)
+    for cell in notebook.cells[::2]:
+        alter(cell)
+    nbformat.write(notebook, tmp_path / "altered.ipynb")
+    outcomes = nbval(tmp_path / "altered.ipynb")
+    assert [number for number, outcome in outcomes.items() if outcome == "FAILED"] == [0, 2, 4, 6]
+    assert len(outcomes) == 9
+
+
+def test_nbval_passes_a_stripped_notebook_but_the_check_does_not(
+    refreshed: NotebookNode, tmp_path: Path
+) -> None:
+    path = tmp_path / "stripped.ipynb"
+    notebook = nbformat.from_dict(refreshed)
+    strip(notebook)
+    nbformat.write(notebook, path)
+    assert set(nbval(path).values()) == {"PASSED"}
+    assert len(list(runs_as_a_whole(read(path)))) == 9
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nbval_finds_one_altered_character_in_a_chapter(path: Path, tmp_path: Path) -> None:
+    chapter = read(path)
+    number, cell = next(
+        (number, cell)
+        for number, (_, cell) in enumerate(chapter.code)
+        if is_compared(cell) and cell.outputs and cell.outputs[0].output_type == "stream"
+    )
+    alter(cell)
+    nbformat.write(chapter.notebook, tmp_path / path.name)
+    outcomes = nbval(tmp_path / path.name, "--exitfirst")
+    assert outcomes == {**dict.fromkeys(range(number), "PASSED"), number: "FAILED"}
