@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -187,16 +187,22 @@ class Lab:
 
 
 def run_all(page: Page, last_output: str, seconds: float = 180) -> None:
-    """Run all cells of the open chapter, until its last code cell has this output."""
+    """Run all cells of the open chapter, until its last code cell has this output; say where it stopped."""
     # The stored output of the last cell is the same as the new one: clear it, or the wait ends at once.
     page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.locator(".jp-CodeCell").last.get_by_text(last_output).wait_for(timeout=seconds * 1000)
+    ends_at = time.monotonic() + seconds
+    while last_output not in json.dumps((found := cells(page))[-1]["outputs"]):
+        failed = [cell for cell in found for output in cell["outputs"] if output["output_type"] == "error"]
+        if failed or time.monotonic() > ends_at:
+            missing = [cell for cell in found if cell["execution_count"] is None]
+            raise RuntimeError(f"the chapter did not run to its end: {(failed or missing)[:1]}")
+        page.wait_for_timeout(200)
 
 
-def cells(page: Page) -> list[dict[str, object]]:
+def cells(page: Page) -> list[dict[str, Any]]:
     """Return the open chapter's code cells as the front end has them: source, execution count, outputs."""
-    found: list[dict[str, object]] = page.evaluate(
+    found: list[dict[str, Any]] = page.evaluate(
         """() => jupyterapp.shell.currentWidget.content.model.toJSON().cells
             .filter(cell => cell.cell_type === 'code' && cell.source.length > 0)"""
     )
@@ -206,3 +212,16 @@ def cells(page: Page) -> list[dict[str, object]]:
 def row_of(page: Page, label: str) -> Locator:
     """Return the row of the panel that holds the number box with this label, and its slider."""
     return page.locator(".widget-hbox").filter(has=page.get_by_label(label, exact=True)).last
+
+
+def panel_of(page: Page) -> Locator:
+    """Return the output that holds the open chapter's panel."""
+    return page.locator(".jp-OutputArea-output").filter(has=page.get_by_role("button", name="Cancel"))
+
+
+def set_boxes(page: Page, values: dict[str, int]) -> None:
+    """Type into number boxes of the panel, by their labels."""
+    for label, value in values.items():
+        box = page.get_by_label(label, exact=True)
+        box.fill(str(value))
+        box.press("Tab")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lab import Lab, browser, cells, find_browser, row_of, run_all
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from lab import Lab, browser, cells, find_browser, panel_of, row_of, run_all, set_boxes
+from playwright.sync_api import Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,24 +106,24 @@ def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> Non
 
 def test_run_shows_a_new_figure_and_its_numbers(reader: Reader) -> None:
     page = reader.page
-    figure = panel(page).locator("figure img")
+    figure = panel_of(page).locator("figure img")
     set_boxes(page, {"Messages": 300, "Payload (bytes)": 64, "maxsize (0: no bound)": 0})
     press_run(page)
-    expect(panel(page).get_by_text("Done: 300 sent, 300 received.")).to_be_visible(timeout=30_000)
+    expect(panel_of(page).get_by_text("Done: 300 sent, 300 received.")).to_be_visible(timeout=30_000)
     expect(figure).to_have_attribute("alt", re.compile("^300 messages of 64 bytes"))
     before = figure.get_attribute("src")
     set_boxes(page, {"Messages": 700})
     press_run(page)
-    expect(panel(page).get_by_text("Done: 700 sent, 700 received.")).to_be_visible(timeout=30_000)
+    expect(panel_of(page).get_by_text("Done: 700 sent, 700 received.")).to_be_visible(timeout=30_000)
     expect(figure).to_have_attribute("alt", re.compile("^700 messages of 64 bytes"))
     assert figure.get_attribute("src") != before
-    expect(panel(page).locator("table")).to_contain_text("consumer 1")
+    expect(panel_of(page).locator("table")).to_contain_text("consumer 1")
 
 
 def test_bad_value_is_refused_in_words(reader: Reader) -> None:
     set_boxes(reader.page, {"Messages": 100_001})
     press_run(reader.page)
-    expect(panel(reader.page).get_by_role("alert")).to_have_text(
+    expect(panel_of(reader.page).get_by_role("alert")).to_have_text(
         "messages must be from 1 to 100,000, not 100,001"
     )
     assert reader.lab.workers() == []
@@ -133,12 +133,12 @@ def test_cancel_frees_the_panel_within_a_second_and_leaves_no_child(reader: Read
     page = reader.page
     set_boxes(page, LONG_RUN)
     press_run(page)
-    progress = panel(page).locator("progress")
+    progress = panel_of(page).locator("progress")
     expect(progress).not_to_have_attribute("value", "0", timeout=30_000)
     assert len(reader.lab.workers()) == 2
-    panel(page).get_by_role("button", name="Cancel").click()
-    expect(panel(page).get_by_role("button", name="Run")).to_be_enabled(timeout=1000)
-    expect(panel(page).get_by_role("status")).to_contain_text("Cancelled")
+    panel_of(page).get_by_role("button", name="Cancel").click()
+    expect(panel_of(page).get_by_role("button", name="Run")).to_be_enabled(timeout=1000)
+    expect(panel_of(page).get_by_role("status")).to_contain_text("Cancelled")
     gone_by = time.monotonic() + 1
     while reader.lab.workers() and time.monotonic() < gone_by:
         time.sleep(0.02)
@@ -169,17 +169,5 @@ def test_no_request_leaves_the_machine(reader: Reader) -> None:
     assert [url for url in reader.requests if not url.startswith(own)] == []
 
 
-def panel(page: Page) -> Locator:
-    """Return the panel's output area."""
-    return page.locator(".jp-OutputArea-output").filter(has=page.get_by_role("button", name="Cancel"))
-
-
-def set_boxes(page: Page, values: dict[str, int]) -> None:
-    for label, value in values.items():
-        box = page.get_by_label(label, exact=True)
-        box.fill(str(value))
-        box.press("Tab")
-
-
 def press_run(page: Page) -> None:
-    panel(page).get_by_role("button", name="Run").click()
+    panel_of(page).get_by_role("button", name="Run").click()

@@ -1,0 +1,46 @@
+"""Take the README's picture: chapter 02 in a real JupyterLab, its panel after a run.
+
+python -m uv run python tests/take_screenshot.py
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from lab import Lab, browser, find_browser, panel_of, run_all, set_boxes
+from playwright.sync_api import sync_playwright
+
+PICTURE = Path(__file__).resolve().parent.parent / "notebooks" / "images" / "panel.png"
+
+
+def main() -> int:
+    path = find_browser()
+    if path is None:
+        print("no Chromium, Chrome or Edge was found")
+        return 1
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        Lab(Path(folder)) as lab,
+        sync_playwright() as playwright,
+        browser(playwright, path) as running,
+    ):
+        page = running.new_page(viewport={"width": 1100, "height": 1290})
+        lab.open(page, "02-queue.ipynb")
+        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+        run_all(page, "children left: 0")
+        set_boxes(page, {"Messages": 5000, "Producers": 2, "Consumers": 2, "maxsize (0: no bound)": 64})
+        panel = panel_of(page)
+        panel.get_by_role("button", name="Run").click()
+        panel.get_by_text("Done:").wait_for()
+        page.get_by_role("heading", name="Play").evaluate("element => element.scrollIntoView()")
+        page.wait_for_timeout(500)  # the scroll bars fade
+        PICTURE.parent.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURE)
+    print("wrote", PICTURE.name, f"{PICTURE.stat().st_size:,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

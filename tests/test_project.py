@@ -1,0 +1,173 @@
+"""The files around the package and the notebooks agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from prose import broken_links, images
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+LAB_COMMAND = "python -m pip install uv && python -m uv run jupyter lab notebooks/02-queue.ipynb"
+TEST_COMMAND = "python -m pip install uv && python -m uv run pytest"
+
+CONDA_NAMES = {"matplotlib": "matplotlib-base"}  # conda-forge's "matplotlib" brings desktop windows along
+# Linters, and what the browser tests need: a conda environment runs the other tests.
+NOT_FOR_READERS = {"ruff", "mypy", "playwright", "axe-playwright-python", "psutil"}
+# A name and what its version may be: the part of conda's MatchSpec that pyproject.toml can say too.
+CONDA_LINE = re.compile(r"[a-z0-9][a-z0-9._-]*(=\d+\.\d+|((>=|<|!=)\d+(\.\d+)*)(,(>=|<|!=)\d+(\.\d+)*)*)")
+
+# In parts, so that no search for these names finds this file.
+HOSTS = [
+    ".".join(parts)
+    for parts in [
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("yarnpkg", "com"),
+        ("conda", "anaconda", "org"),
+        ("repo", "anaconda", "com"),
+        ("deb", "debian", "org"),
+    ]
+]
+MACHINE_PATHS = ["/".join(("", folder, "")) for folder in ("work", "root")]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PROJECT: dict[str, Any] = tomllib.loads(read("pyproject.toml"))
+RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+DEVELOPMENT = [Requirement(line) for line in PROJECT["dependency-groups"]["dev"]]
+BUILD = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(read("environment.yml"))
+    return loaded
+
+
+def conda_lines(environment: dict[str, Any]) -> list[str]:
+    return [line for line in environment["dependencies"] if isinstance(line, str)]
+
+
+@pytest.fixture(scope="module")
+def kept_files() -> list[Path]:
+    """The files that git tracks, and those that it would add."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so nothing says which files belong to the project")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+# Dependencies
+
+
+@pytest.mark.parametrize(
+    "requirement", RUNTIME + DEVELOPMENT + BUILD, ids=lambda requirement: requirement.name
+)
+def test_every_dependency_has_a_lower_bound(requirement: Requirement) -> None:
+    assert any(bound.operator in (">=", "==", "~=") for bound in requirement.specifier)
+
+
+def test_conda_gets_the_packages_and_ranges_of_pyproject(environment: dict[str, Any]) -> None:
+    lines = [Requirement(line) for line in conda_lines(environment) if not line.startswith("python=")]
+    named = {line.name: line.specifier for line in lines if line.name != "pip"}
+    pinned = {"python_version": pinned_python(environment)}
+    expected = {
+        CONDA_NAMES.get(wanted.name, canonicalize_name(wanted.name)): wanted.specifier
+        for wanted in RUNTIME + DEVELOPMENT
+        if wanted.name not in NOT_FOR_READERS and (not wanted.marker or wanted.marker.evaluate(pinned))
+    }
+    assert named == expected
+    assert "nbval" in named
+
+
+def pinned_python(environment: dict[str, Any]) -> str:
+    (version,) = (line.partition("=")[2] for line in conda_lines(environment) if line.startswith("python="))
+    return version
+
+
+def test_what_readers_are_spared_is_a_development_tool() -> None:
+    assert {wanted.name for wanted in DEVELOPMENT} >= NOT_FOR_READERS
+
+
+def test_conda_understands_every_line(environment: dict[str, Any]) -> None:
+    assert [line for line in conda_lines(environment) if not CONDA_LINE.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize(
+    "line", ["numpy", "numpy>=", "numpy~=1.0", "numpy>=1 <2", "python>=3.12=", "Numpy>=1", "numpy>=1;<2"]
+)
+def test_a_line_without_a_range_or_that_conda_reads_otherwise_is_found_out(line: str) -> None:
+    assert not CONDA_LINE.fullmatch(line)
+
+
+def test_conda_pins_a_python_that_the_package_supports(environment: dict[str, Any]) -> None:
+    supported = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert re.fullmatch(r"3\.\d+", pinned_python(environment)), "Binder reads no other form"
+    assert pinned_python(environment) in supported
+
+
+def test_conda_asks_conda_forge_alone_and_installs_the_package_in_place(environment: dict[str, Any]) -> None:
+    assert environment["channels"] == ["conda-forge"]
+    nested = [entry for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert nested == [{"pip": ["-e ."]}]
+
+
+def test_no_lock_file_is_kept(kept_files: list[Path]) -> None:
+    locks = [path.name for path in kept_files if re.search(r"\block\b|-lock\.", path.name)]
+    assert locks == []
+    assert "uv.lock" in read(".gitignore").splitlines()
+
+
+# What the pages and scripts say
+
+
+@pytest.mark.parametrize("command", [LAB_COMMAND, TEST_COMMAND])
+def test_the_readme_has_the_command_on_a_line_of_its_own(command: str) -> None:
+    assert command in read("README.md").splitlines()
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert TEST_COMMAND in [line.strip() for line in read(".ci/run").splitlines()]
+
+
+def test_the_readme_names_every_chapter() -> None:
+    readme = read("README.md")
+    chapters = [path.name for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert chapters
+    assert [name for name in chapters if f"notebooks/{name}" not in readme] == []
+
+
+def test_the_readme_shows_a_picture_and_says_what_is_on_it() -> None:
+    shown = images(read("README.md"))
+    assert shown
+    assert [address for alt, address in shown if not alt] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_page_links_to_files_that_are_there(page: str) -> None:
+    assert broken_links(read(page), ROOT) == []
+
+
+@pytest.mark.parametrize("needle", HOSTS + MACHINE_PATHS)
+def test_no_file_names_a_registry_or_a_path_of_one_machine(needle: str, kept_files: list[Path]) -> None:
+    found = [path.relative_to(ROOT).as_posix() for path in kept_files if needle.encode() in path.read_bytes()]
+    assert found == []
