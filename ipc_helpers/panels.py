@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ipc_helpers.experiments import Result
 
 _LABEL = "12em"
+_CELL = "text-align:right;padding:0.2em 0.8em"
 _ERROR = "border-left:4px solid #D55E00;padding-left:0.6em"
 
 
@@ -247,7 +248,7 @@ def nearest(marks: list[int], value: int) -> int:
 
 def _table(result: Result) -> str:
     """Return the counts and rates of a run, and each process's share, as an HTML table."""
-    head = ("", "messages", "bytes", "seconds", "messages a second", "time inside calls")
+    head = ("process", "messages", "bytes", "seconds", "messages a second", "time inside calls")
     rows = [
         (
             total.who,
@@ -260,16 +261,18 @@ def _table(result: Result) -> str:
         for total in result.totals
     ]
     whole = (
-        "first send to last receive",
+        "all, first send to last receive",
         f"{result.received:,}",
         f"{result.bytes_per_second * result.seconds:,.0f}",
         f"{result.seconds:.3f}",
         f"{result.messages_per_second:,.0f}",
         "",
     )
-    cells = "".join(f'<th scope="col">{name}</th>' for name in head)
+    cells = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in head)
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>' + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>"
+        f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
+        + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row[1:])
+        + "</tr>"
         for row in (*rows, whole)
     )
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
