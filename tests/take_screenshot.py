@@ -26,7 +26,7 @@ def main() -> int:
         sync_playwright() as playwright,
         browser(playwright, path) as running,
     ):
-        page = running.new_page(viewport={"width": 1100, "height": 1290})
+        page = running.new_page(viewport={"width": 1100, "height": 1330})
         lab.open(page, "02-queue.ipynb")
         page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
         run_all(page, "children left: 0")
