@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 CHAPTER = "02-queue.ipynb"
 LAST_OUTPUT = "children left: 0"
-LONG_RUN = {"Messages": 100_000, "Payload (bytes)": 0, "maxsize (0: no bound)": 1}
+SLIDERS = [  # the label, the first two stops and the last
+    ("Messages", "1", "2", "100000"),
+    ("Payload (bytes)", "0", "1", "1048576"),
+    ("Producers", "1", "2", "4"),
+    ("Consumers", "1", "2", "4"),
+    ("maxsize (0: no bound)", "0", "1", "32767"),
+]
+DEFAULTS = {"Payload (bytes)": 64, "Producers": 1, "Consumers": 1, "maxsize (0: no bound)": 0}
+LONG_RUN = DEFAULTS | {"Messages": 100_000, "maxsize (0: no bound)": 1}
 
 
 class Reader(NamedTuple):
@@ -62,34 +70,42 @@ def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
     assert failed == []
 
 
-def test_slider_moves_by_keyboard_and_its_box_follows(reader: Reader) -> None:
-    row = row_of(reader.page, "Messages")
-    box, handle = row.get_by_label("Messages"), row.locator(".noUi-handle")
-    box.fill("1000")
-    box.press("Tab")
+@pytest.mark.parametrize(("label", "first", "second", "last"), SLIDERS)
+def test_slider_moves_by_keyboard_and_its_box_follows(
+    reader: Reader, label: str, first: str, second: str, last: str
+) -> None:
+    row = row_of(reader.page, label)
+    box, handle = row.get_by_label(label), row.locator(".noUi-handle")
     handle.focus()
-    for _ in range(3):
-        handle.press("ArrowRight")
-    expect(box).to_have_value("10000")
-    handle.press("ArrowLeft")
-    expect(box).to_have_value("5000")
+    handle.press("End")
+    expect(box).to_have_value(last)
+    handle.press("Home")
+    expect(box).to_have_value(first)
+    handle.press("ArrowRight")
+    expect(box).to_have_value(second)
 
 
-def test_slider_moves_by_mouse_and_its_box_follows(reader: Reader) -> None:
-    row = row_of(reader.page, "Messages")
-    box, handle = row.get_by_label("Messages"), row.locator(".noUi-handle")
-    box.fill("1000")
+@pytest.mark.parametrize(("label", "first", "second", "last"), SLIDERS)
+def test_slider_moves_by_mouse_and_its_box_follows(
+    reader: Reader, label: str, first: str, second: str, last: str
+) -> None:
+    row = row_of(reader.page, label)
+    box, handle = row.get_by_label(label), row.locator(".noUi-handle")
+    box.fill(second)
     box.press("Tab")
+    expect(handle).to_have_attribute("aria-valuenow", "1.0")
     handle.scroll_into_view_if_needed()
     grip = handle.bounding_box()
     track = row.locator(".noUi-target").bounding_box()
     assert grip is not None
     assert track is not None
-    reader.page.mouse.move(grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2)
+    middle = grip["y"] + grip["height"] / 2
+    reader.page.mouse.move(grip["x"] + grip["width"] / 2, middle)
     reader.page.mouse.down()
-    reader.page.mouse.move(track["x"] + track["width"], grip["y"], steps=10)
+    for end, value in ((track["x"] + track["width"], last), (track["x"], first)):
+        reader.page.mouse.move(end, middle, steps=10)
+        expect(box).to_have_value(value)
     reader.page.mouse.up()
-    expect(box).to_have_value("100000")
 
 
 def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> None:
@@ -107,7 +123,7 @@ def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> Non
 def test_run_shows_a_new_figure_and_its_numbers(reader: Reader) -> None:
     page = reader.page
     figure = panel_of(page).locator("figure img")
-    set_boxes(page, {"Messages": 300, "Payload (bytes)": 64, "maxsize (0: no bound)": 0})
+    set_boxes(page, DEFAULTS | {"Messages": 300})
     press_run(page)
     expect(panel_of(page).get_by_text("Done: 300 sent, 300 received.")).to_be_visible(timeout=30_000)
     expect(figure).to_have_attribute("alt", re.compile("^300 messages of 64 bytes"))
