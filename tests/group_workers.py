@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ def zeros(size: int) -> bytes:
 
 def call(function: Callable[[], Any]) -> Any:
     return function()
+
+
+def put_in_own_queue(queue: Queue[Any]) -> object:
+    queue.put("message")
+    return queue.get(timeout=30)
 
 
 def wait_for(event: Event) -> str:
@@ -96,11 +102,6 @@ def fail_with_a_full_queue(queue: Queue[Any]) -> None:
 
 def fail_without_words() -> None:
     raise Wordless
-
-
-def fail_after(event: Event) -> None:
-    event.wait(30)
-    raise ValueError("raised when told to")
 
 
 def kill_itself() -> None:
@@ -199,7 +200,7 @@ def put_connected(port: int, queue: Queue[Any]) -> None:
 
 def _connect(port: int, word: str) -> None:
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-    connection.sendall(f"{word}\n".encode())
+    connection.sendall(f"{word} {os.getpid()}".encode())
     _sockets.append(connection)  # open until the process ends
 
 
@@ -216,6 +217,18 @@ def run_until_killed(start_method: str, port: str) -> None:
         group.start(sleep_connected, int(port))
         group.start(send_connected, int(port))
         group.start(put_connected, int(port), queue)
+
+
+def run_in_a_thread_and_leave(start_method: str, port: str) -> None:
+    """Keep a sleeping worker in a thread, as a panel does; return once there is something to read."""
+    from ipc_helpers import ProcessGroup
+
+    def run() -> None:
+        with ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group:
+            group.start(sleep_connected, int(port))
+
+    threading.Thread(target=run, daemon=True).start()
+    os.read(sys.stdin.fileno(), 1)  # sys.stdin.read() holds a lock, and a forked child needs it
 
 
 def run_until_interrupted(start_method: str, place: str) -> None:
@@ -263,8 +276,3 @@ def run_without_widgets_and_plots() -> None:
             getattr(ipc_helpers, name)
         except ImportError as error:
             print(f"{name}: {error}")
-
-
-def put_in_own_queue(queue: Queue[Any]) -> object:
-    queue.put("message")
-    return queue.get(timeout=30)

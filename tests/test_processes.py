@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 import group_workers
+import leftovers
 import pytest
 
 from ipc_helpers.processes import (
@@ -125,10 +126,35 @@ def test_any_callable_is_a_worker(context: BaseContext) -> None:
     assert (named.name, named.result) == ("the sum", 7)
 
 
+def test_argument_that_nobody_else_refers_to_lives_until_the_child_has_it(context: BaseContext) -> None:
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        children = [group.start(group_workers.put_in_own_queue, context.Queue()) for _ in range(4)]
+    assert [child.result for child in children] == ["message"] * 4
+
+
 def test_empty_block_ends(context: BaseContext) -> None:
     with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
         pass
     assert group.children == ()
+
+
+def test_nothing_is_held_after_the_block_while_the_group_is_kept(context: BaseContext) -> None:
+    """As a notebook's variables keep it."""
+    before = leftovers.held()
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        children = [group.start(group_workers.put_in_own_queue, context.Queue()) for _ in range(2)]
+    assert leftovers.left_since(before) == set()
+    assert [child.result for child in children] == [child.result for child in group.children]
+
+
+def test_nothing_is_held_after_a_failure_while_the_group_is_kept(context: BaseContext) -> None:
+    before = leftovers.held()
+    group = ProcessGroup(context, deadline=AMPLE)
+    with contextlib.suppress(WorkerError), group:
+        group.start(group_workers.put_without_reader, context.Queue())
+        group.start(group_workers.fail, "on purpose")
+    assert leftovers.left_since(before) == set()
+    assert [child.exitcode is None for child in group.children] == [False, False]
 
 
 def test_group_works_outside_of_the_main_thread(context: BaseContext) -> None:
@@ -283,12 +309,6 @@ def test_worker_is_not_in_its_module(context: BaseContext, monkeypatch: pytest.M
 # What is stuck at the deadline.
 
 
-def test_argument_that_nobody_else_refers_to_lives_until_the_child_has_it(context: BaseContext) -> None:
-    with ProcessGroup(context, deadline=AMPLE) as group:
-        children = [group.start(group_workers.put_in_own_queue, context.Queue()) for _ in range(4)]
-    assert [child.result for child in children] == ["message"] * 4
-
-
 def stacks_at_deadline(context: BaseContext, *calls: tuple[Any, ...]) -> dict[str, str]:
     """Start workers that get stuck; return the stacks that the deadline brings."""
     with (
@@ -316,6 +336,8 @@ def main_thread(stack: str) -> list[str]:
 def test_stuck_in_sleep(context: BaseContext) -> None:
     (stack,) = stacks_at_deadline(context, (group_workers.sleep_long,)).values()
     assert main_thread(stack) == ["sleep_long"]
+    assert "another thread" not in stack, "the one that wrote the stack down"
+    assert "child.py" not in stack, "frames that only start the worker"
 
 
 def test_stuck_in_a_full_pipe(context: BaseContext) -> None:
@@ -382,6 +404,9 @@ def test_stopped_process_has_no_stack(context: BaseContext) -> None:
         group.start(group_workers.sleep_long, name="asleep")
         all_up(group)
         os.kill(stopped.pid, signal.SIGSTOP)
+        watchdog = threading.Timer(SOON, os.kill, (stopped.pid, signal.SIGKILL))
+        watchdog.start()
+    watchdog.cancel()
     assert caught.value.stacks["stopped"].startswith("no stack")
     assert main_thread(caught.value.stacks["asleep"]) == ["sleep_long"]
     assert stopped.exitcode == -signal.SIGKILL
@@ -396,6 +421,17 @@ def test_stuck_in_a_report_that_nobody_reads(spawn: BaseContext) -> None:
         time.sleep(DEADLINE + 0.5)  # the body does not wait on its group
     *_, library, own = main_thread(caught.value.stacks["report_without_reader"])
     assert (library, own) == ("report", "report_without_reader")
+
+
+def test_exception_is_not_hidden_by_the_deadline(spawn: BaseContext) -> None:
+    """The worker raised, then its process was stuck; the body looked only after the deadline."""
+    queue = spawn.Queue()
+    with (
+        pytest.raises(WorkerError, match="raised with a full queue"),
+        ProcessGroup(spawn, deadline=DEADLINE) as group,
+    ):
+        group.start(group_workers.fail_with_a_full_queue, queue)
+        time.sleep(DEADLINE + 0.5)
 
 
 def test_block_that_catches_the_deadline_ends_cleanly(spawn: BaseContext) -> None:
@@ -445,9 +481,11 @@ def test_block_raises_beside_a_worker(context: BaseContext) -> None:
         ProcessGroup(context, deadline=AMPLE) as group,
     ):
         group.start(group_workers.sleep_long)
-        group.start(group_workers.fail, "no message", name="put_nothing")
-        with pytest.raises(WorkerError):
-            group.wait()  # so that it has failed by now
+        child = group.start(group_workers.fail, "no message", name="put_nothing")
+        ends_at = time.monotonic() + SOON
+        while child.pid in {process.pid for process in multiprocessing.active_children()}:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
         queue.get(timeout=0.05)
     assert isinstance(caught.value.__context__, queue_module.Empty)
 
@@ -589,7 +627,7 @@ def script(function: Callable[..., None], *arguments: str) -> Iterator[subproces
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=os.path.dirname(group_workers.__file__),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -619,30 +657,68 @@ def test_parent_is_interrupted(start_method: str, place: str) -> None:
     assert (output, errors, process.returncode) == ("interrupted, left: []\n", "", 0)
 
 
-@pytest.mark.parametrize("start_method", start_methods())
-def test_children_end_when_their_parent_dies(start_method: str) -> None:
+@contextlib.contextmanager
+def connected(
+    function: Callable[..., None], start_method: str, workers: int
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, tuple[int, socket.socket]]]]:
+    """Run a script; yield its process, and for each of its workers, by word, a pid and a connection."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         server.settimeout(AMPLE)
-        process = stack.enter_context(
-            script(group_workers.run_until_killed, start_method, str(server.getsockname()[1]))
-        )
-        children = [stack.enter_context(server.accept()[0]) for _ in range(3)]
-        for child in children:
+        process = stack.enter_context(script(function, start_method, str(server.getsockname()[1])))
+        children = {}
+        for _ in range(workers):
+            child = stack.enter_context(server.accept()[0])
             child.settimeout(AMPLE)
-        words = sorted(child.recv(100).decode() for child in children)
-        assert words == ["asleep\n", "putting\n", "sending\n"]
-        process.kill()
-        with ends_soon(10):
-            assert [ended(child) for child in children] == [True, True, True]
+            word, pid = child.recv(100).decode().split()
+            children[word] = int(pid), child
+        yield process, children
 
 
-def ended(child: socket.socket) -> bool:
+def ended(child: tuple[int, socket.socket]) -> bool:
     """Wait until the process at the other end of a connection is gone."""
     try:
-        return child.recv(100) == b""
+        return child[1].recv(100) == b""
     except ConnectionError:
         return True
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_children_end_when_their_parent_dies(start_method: str) -> None:
+    with connected(group_workers.run_until_killed, start_method, 3) as (process, children):
+        assert sorted(children) == ["asleep", "putting", "sending"]
+        process.kill()
+        with ends_soon(10):
+            assert all(ended(child) for child in children.values())
+
+
+@posix
+@pytest.mark.parametrize("start_method", start_methods())
+def test_children_end_beside_one_that_cannot(start_method: str) -> None:
+    """Under fork the last child holds what would tell the others of the parent's end."""
+    with connected(group_workers.run_until_killed, start_method, 3) as (process, children):
+        last = children.pop("putting")
+        os.kill(last[0], signal.SIGSTOP)
+        time.sleep(0.2)  # a stop takes a moment to reach all threads
+        try:
+            process.kill()
+            with ends_soon(10):
+                assert all(ended(child) for child in children.values())
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # on a busy machine it may take longer
+                os.kill(last[0], signal.SIGCONT)
+        with ends_soon(10):
+            assert ended(last)
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_interpreter_that_exits_does_not_wait_for_a_thread_and_its_children(start_method: str) -> None:
+    with connected(group_workers.run_in_a_thread_and_leave, start_method, 1) as (process, children):
+        with ends_soon():
+            process.communicate("leave")
+        assert process.returncode == 0
+        with ends_soon(10):
+            assert all(ended(child) for child in children.values())
 
 
 # What is refused, before anything starts.
