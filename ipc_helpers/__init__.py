@@ -11,7 +11,7 @@ from __future__ import annotations
 # mypy takes the branch, the interpreter does not: importing typing would cost every child time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ipc_helpers.experiments import QueueFlow, Result
+    from ipc_helpers.experiments import PipeExchange, ProcessStart, QueueFlow, Result
     from ipc_helpers.figures import Picture, draw
     from ipc_helpers.panels import Panel
     from ipc_helpers.processes import (
@@ -30,8 +30,10 @@ __all__ = [
     "DeadlineError",
     "Panel",
     "Picture",
+    "PipeExchange",
     "ProcessGroup",
     "ProcessGroupError",
+    "ProcessStart",
     "QueueFlow",
     "Result",
     "StartError",
@@ -45,8 +47,10 @@ _HOME = {
     "DeadlineError": "processes",
     "Panel": "panels",
     "Picture": "figures",
+    "PipeExchange": "experiments",
     "ProcessGroup": "processes",
     "ProcessGroupError": "processes",
+    "ProcessStart": "experiments",
     "QueueFlow": "experiments",
     "Result": "experiments",
     "StartError": "processes",

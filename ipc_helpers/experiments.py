@@ -12,15 +12,19 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from ipc_helpers.payloads import Payloads
 from ipc_helpers.processes import ProcessGroup, checked_deadline, start_methods
-from ipc_helpers.trace import GET, PUT, Lane
-from ipc_helpers.workers import queues
+from ipc_helpers.trace import RECEIVE, SEND, Lane, Recorder
+from ipc_helpers.workers import pipes, processes, queues
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ipc_helpers.processes import Child
 
 MIB = 1024 * 1024
 _SECONDS = 120.0
@@ -58,31 +62,52 @@ class WholeNumber:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a parameter with a few named values may be.
+    """What a parameter with a few values may be.
 
     Parameters
     ----------
-    options : tuple of str
-        The values allowed.
+    options : tuple
+        The values allowed, all of one type.
     label : str
         What a reader sees.
+    names : tuple of str, optional
+        What a reader sees instead of each value.
     """
 
-    options: tuple[str, ...]
+    options: tuple[Any, ...]
     label: str
+    names: tuple[str, ...] = ()
 
     def check(self, name: str, value: object) -> None:
         """Raise TypeError or ValueError, naming the parameter, when the value is not allowed."""
-        allowed = ", ".join(map(repr, self.options))
-        if not isinstance(value, str):
-            raise TypeError(f"{name} must be one of {allowed}, not {value!r} of type {type(value).__name__}")
+        allowed = " or ".join(map(repr, self.options))
+        if type(value) is not type(self.options[0]):  # True is no 1 here
+            raise TypeError(f"{name} must be {allowed}, not {value!r} of type {type(value).__name__}")
         if value not in self.options:
-            raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
+            raise ValueError(f"{name} must be {allowed}, not {value!r}")
 
 
 def parameter(default: Any, rule: WholeNumber | Choice) -> Any:
     """Return a dataclass field with a default and the rule for its values."""
     return field(default=default, metadata={"rule": rule})
+
+
+class Words(NamedTuple):
+    """What an experiment's messages, and its two operations on them, are called.
+
+    Attributes
+    ----------
+    noun : str
+        "message" for example.
+    calls : dict of int to str
+        For SEND and RECEIVE: the call, "put" and "get" for example.
+    done : dict of int to str
+        For SEND and RECEIVE: what a message then is, "put" and "got" for example.
+    """
+
+    noun: str
+    calls: dict[int, str]
+    done: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -93,16 +118,19 @@ class Total:
     ----------
     who : str
         The process, "producer 1" for example.
-    messages, payload_bytes : int
-        How many messages it put or got, and the bytes of their payloads.
+    sent, received : int
+        Counts of messages.
+    payload_bytes : int
+        Bytes in the payloads of the messages that it sent or received.
     seconds : float
         From the start of its first operation to the end of its last; 0.0 when it had none.
     seconds_in_calls : float
-        The part of it spent inside of ``put`` or ``get``.
+        The part of it spent inside of the calls that send and receive.
     """
 
     who: str
-    messages: int
+    sent: int
+    received: int
     payload_bytes: int
     seconds: float
     seconds_in_calls: float
@@ -141,10 +169,10 @@ class Result:
     @property
     def bytes_per_second(self) -> float:
         """Bytes of payload received a second, first message to last."""
-        return sum(sum(lane.column("size")) for lane in self.lanes_of(GET)) / self.seconds
+        return sum(sum(lane.column("size")) for lane in self.lanes_of(RECEIVE)) / self.seconds
 
     def lanes_of(self, operation: int) -> tuple[Lane, ...]:
-        """Return the lanes of the processes that did one kind of operation, PUT or GET."""
+        """Return what the lanes hold of one operation, SEND or RECEIVE, without those that hold none."""
         return tuple(_lanes_of(operation, self.lanes))
 
     def __repr__(self) -> str:
@@ -155,13 +183,17 @@ class Result:
 class Experiment(ABC):
     """A checked set of parameters that can be run.
 
-    A subclass gives each of its fields a rule, with :func:`parameter`.
+    A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them.
 
     Raises
     ------
     TypeError, ValueError
         For a parameter of the wrong type or out of its range; the message names it.
     """
+
+    words: ClassVar[Words] = Words(
+        "message", {SEND: "send", RECEIVE: "recv"}, {SEND: "sent", RECEIVE: "received"}
+    )
 
     def __post_init__(self) -> None:
         for name, rule in self.rules().items():
@@ -174,8 +206,13 @@ class Experiment(ABC):
 
     @property
     @abstractmethod
+    def start_method(self) -> str:
+        """How its processes are started."""
+
+    @property
+    @abstractmethod
     def steps(self) -> int:
-        """How many steps of progress a run has."""
+        """How many messages go through it, which are the steps of its progress."""
 
     @property
     @abstractmethod
@@ -183,6 +220,13 @@ class Experiment(ABC):
         """What it does, in words and with its numbers."""
 
     @abstractmethod
+    def _start(self, group: ProcessGroup) -> list[Lane]:
+        """Start the processes, those that send first; return lanes of what the parent did."""
+
+    @abstractmethod
+    def _steps_done(self, children: Sequence[Child]) -> int:
+        """Return how many steps are done, from what the children have reported."""
+
     def run(
         self,
         *,
@@ -212,6 +256,19 @@ class Experiment(ABC):
         RuntimeError
             When a message was lost or arrived twice.
         """
+        checked_deadline(deadline)
+        context = multiprocessing.get_context(self.start_method)
+
+        def on_count() -> None:
+            if progress is not None:
+                progress(self._steps_done(group.children))
+
+        with ProcessGroup(context, deadline=deadline, cancelled=cancelled, on_count=on_count) as group:
+            lanes = self._start(group)
+        lanes += [Lane(child.name, child.result) for child in group.children]
+        if progress is not None:
+            progress(self.steps)
+        return measured(self, lanes, expected=self.steps)
 
 
 @dataclass(frozen=True)
@@ -239,6 +296,8 @@ class QueueFlow(Experiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
+    words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
+
     messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
     payload: int = parameter(64, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
     producers: int = parameter(1, WholeNumber(1, 4, "Producers"))
@@ -265,45 +324,158 @@ class QueueFlow(Experiment):
             f"{bound}, {self.start_method}"
         )
 
-    def run(
-        self,
-        *,
-        progress: Callable[[int], object] | None = None,
-        cancelled: threading.Event | None = None,
-        deadline: float = _SECONDS,
-    ) -> Result:
-        """Run it; see :meth:`Experiment.run`."""
-        checked_deadline(deadline)
-        context = multiprocessing.get_context(self.start_method)
-        queue = context.Queue(self.maxsize)
-        go = context.Event()
+    def _start(self, group: ProcessGroup) -> list[Lane]:
+        queue = group.context.Queue(self.maxsize)
+        go = group.context.Event()
+        for index, share in enumerate(shares(self.messages, self.producers), start=1):
+            put = queue, share, self.payload, self.consumers, go
+            group.start(queues.produce, *put, name=f"producer {index}")
+        for index in range(1, self.consumers + 1):
+            get = queue, self.payload, self.messages, self.producers, go
+            group.start(queues.consume, *get, name=f"consumer {index}")
+        _start_together(group, go)
+        return []
 
-        def on_count() -> None:
-            if progress is not None:
-                progress(sum(child.count or 0 for child in consumers))
+    def _steps_done(self, children: Sequence[Child]) -> int:
+        return sum(child.count or 0 for child in children[self.producers :])
 
-        consumers: list[Any] = []
-        with ProcessGroup(context, deadline=deadline, cancelled=cancelled, on_count=on_count) as group:
-            for number in range(1, self.consumers + 1):
-                arguments = queue, self.payload, self.messages, self.producers, go
-                consumers.append(group.start(queues.consume, *arguments, name=f"consumer {number}"))
-            producers = [
-                group.start(
-                    queues.produce, queue, share, self.payload, self.consumers, go, name=f"producer {number}"
-                )
-                for number, share in enumerate(shares(self.messages, self.producers), start=1)
-            ]
-            group.wait(until=lambda: all(child.count is not None for child in group.children))
-            go.set()
-        lanes = [Lane(child.name, child.result) for child in (*producers, *consumers)]
-        if progress is not None:
-            progress(self.steps)
-        return measured(self, lanes, expected=self.messages)
+
+@dataclass(frozen=True)
+class PipeExchange(Experiment):
+    """Two child processes, one at each end of a Pipe, pass numbered messages to each other.
+
+    One-way, a sender sends them all and a receiver receives them. Over a duplex pipe a client sends
+    a request, the server answers it with a reply, and so on, in turn. The clock runs from the first
+    send to the last recv: both processes are up before the first message.
+
+    Parameters
+    ----------
+    messages : int
+        How many messages go through the pipe, 1 to 100,000; requests and replies both count.
+    payload : int
+        Bytes in each message beside its number, 0 to 1 MiB; messages times payload at most 256 MiB.
+    duplex : bool
+        As for ``Pipe``: False for a one-way pipe, True for one that can send both ways.
+    start_method : str
+        "spawn", and "fork" or "forkserver" where the platform has them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong type or out of its range; the message names it.
+    """
+
+    messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
+    payload: int = parameter(64, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
+    duplex: bool = parameter(False, Choice((False, True), "Pipe", ("one-way", "duplex")))
+    start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_volume(self.messages, self.payload)
+
+    @property
+    def steps(self) -> int:
+        """How many messages there are to receive."""
+        return self.messages
+
+    @property
+    def description(self) -> str:
+        """What it does, in words and with its numbers."""
+        way = "requests and replies over a duplex pipe" if self.duplex else "over a one-way pipe"
+        return (
+            f"{counted(self.messages, 'message')} of {counted(self.payload, 'byte')}, "
+            f"{way}, {self.start_method}"
+        )
+
+    def _start(self, group: ProcessGroup) -> list[Lane]:
+        numbers = range(self.messages)
+        if self.duplex:
+            first, second = group.context.Pipe()
+            sends = {"client": numbers[::2], "server": numbers[1::2]}
+        else:
+            second, first = group.context.Pipe(duplex=False)
+            sends = {"sender": numbers, "receiver": range(0)}
+        go = group.context.Event()
+        with first, second:
+            for end, (who, own) in zip((first, second), sends.items(), strict=True):
+                group.start(pipes.exchange, end, own, self.messages, self.payload, go, name=who)
+                end.close()  # the child has its own, and a forked one must not get the other's as well
+        _start_together(group, go)
+        return []
+
+    def _steps_done(self, children: Sequence[Child]) -> int:
+        return children[-1].count or 0  # it sends or receives every message
+
+
+@dataclass(frozen=True)
+class ProcessStart(Experiment):
+    """A parent starts child processes one after the other; each has run once it has checked its argument.
+
+    A child's argument is a message too: the parent sends it with ``start``, the worker receives it.
+
+    Parameters
+    ----------
+    processes : int
+        How many are started, 1 to 16.
+    argument : int
+        Bytes in the argument of each, 0 to 1 MiB.
+    start_method : str
+        "spawn", and "fork" or "forkserver" where the platform has them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong type or out of its range; the message names it.
+    """
+
+    words = Words("process", {SEND: "start", RECEIVE: "its worker"}, {SEND: "started", RECEIVE: "up"})
+
+    processes: int = parameter(4, WholeNumber(1, 16, "Processes"))
+    argument: int = parameter(0, WholeNumber(0, MIB, "Argument (bytes)", "log2"))
+    start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
+
+    @property
+    def steps(self) -> int:
+        """How many processes there are to start."""
+        return self.processes
+
+    @property
+    def description(self) -> str:
+        """What it does, in words and with its numbers."""
+        return (
+            f"{counted(self.processes, 'process')} with an argument of "
+            f"{counted(self.argument, 'byte')}, {self.start_method}"
+        )
+
+    def _start(self, group: ProcessGroup) -> list[Lane]:
+        payloads = Payloads(self.argument)
+        recorder = Recorder(self.processes)
+        for number in range(self.processes):
+            argument = payloads.of(number)
+            started = perf_counter_ns()
+            group.start(processes.start_up, number, argument, name=f"child {number + 1}")
+            recorder.record(started, SEND, number, self.argument)
+        return [Lane("parent", recorder.records())]
+
+    def _steps_done(self, children: Sequence[Child]) -> int:
+        return sum(child.count is not None for child in children)
+
+
+def _start_together(group: ProcessGroup, go: Any) -> None:
+    """Set an event once all processes are up, so that the clock measures messages and no start."""
+    group.wait(until=lambda: all(child.count is not None for child in group.children))
+    go.set()
 
 
 def counted(number: int, noun: str) -> str:
-    """Return "1 message", "2,000 messages"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return "1 message", "2,000 messages", "3 processes"."""
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return "messages", "processes"."""
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def check_volume(messages: int, payload: int) -> None:
@@ -321,15 +493,15 @@ def shares(messages: int, processes: int) -> Iterator[range]:
         yield range(messages * index // processes, messages * (index + 1) // processes)
 
 
-def measured(experiment: Experiment, lanes: list[Lane], expected: int) -> Result:
+def measured(experiment: Experiment, lanes: Sequence[Lane], expected: int) -> Result:
     """Account for every message and return the Result.
 
     Raises
     ------
     RuntimeError
-        When the numbers put, or the numbers got, are not 0 to ``expected`` - 1, each once.
+        When the numbers sent, or the numbers received, are not 0 to ``expected`` - 1, each once.
     """
-    senders, receivers = _lanes_of(PUT, lanes), _lanes_of(GET, lanes)
+    senders, receivers = _lanes_of(SEND, lanes), _lanes_of(RECEIVE, lanes)
     for word, counted_lanes in (("sent", senders), ("received", receivers)):
         numbers = sorted(chain.from_iterable(lane.column("number") for lane in counted_lanes))
         if numbers != list(range(expected)):
@@ -344,15 +516,15 @@ def measured(experiment: Experiment, lanes: list[Lane], expected: int) -> Result
         sent=sum(map(len, senders)),
         received=sum(map(len, receivers)),
         seconds=_seconds(senders, receivers),
-        totals=tuple(_total(lane) for lane in lanes),
+        totals=tuple(map(_total, lanes)),
     )
 
 
-def _lanes_of(operation: int, lanes: Iterable[Lane]) -> list[Lane]:
-    return [lane for lane in lanes if operation in lane.column("operation")]
+def _lanes_of(operation: int, lanes: Sequence[Lane]) -> list[Lane]:
+    return [part for lane in lanes if len(part := lane.only(operation))]
 
 
-def _seconds(first: list[Lane], last: list[Lane]) -> float:
+def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
     """Return the time from the first start in some lanes to the last end in some."""
     started = min(lane.column("started")[0] for lane in first)
     ended = max(lane.column("ended")[-1] for lane in last)
@@ -360,6 +532,7 @@ def _seconds(first: list[Lane], last: list[Lane]) -> float:
 
 
 def _total(lane: Lane) -> Total:
+    sent = lane.column("operation").count(SEND)
     in_calls = (sum(lane.column("ended")) - sum(lane.column("started"))) / 1e9
     seconds = _seconds([lane], [lane]) if len(lane) else 0.0
-    return Total(lane.who, len(lane), sum(lane.column("size")), seconds, in_calls)
+    return Total(lane.who, sent, len(lane) - sent, sum(lane.column("size")), seconds, in_calls)

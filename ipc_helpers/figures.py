@@ -16,8 +16,8 @@ try:
 except ImportError as error:
     raise ImportError("figures are drawn with matplotlib: python -m pip install 'matplotlib>=3.8'") from error
 
-from ipc_helpers.experiments import counted
-from ipc_helpers.trace import GET, PUT, Event
+from ipc_helpers.experiments import plural
+from ipc_helpers.trace import RECEIVE, SEND, Event
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from ipc_helpers.trace import Lane
 
 # Okabe and Ito's colours, told apart with every common colour blindness; each has a second sign beside it.
-_COLOURS = {PUT: "#0072B2", GET: "#D55E00"}
-_LINES = {PUT: "-", GET: "--"}
-_CALLS = {PUT: "put", GET: "get"}
-_HATCHES = {PUT: "///", GET: "\\\\\\"}
+_COLOURS = {SEND: "#0072B2", RECEIVE: "#D55E00"}
+_LINES = {SEND: "-", RECEIVE: "--"}
+_HATCHES = {SEND: "///", RECEIVE: "\\\\\\"}
 _DEPTH = "#595959"
 
 _WIDTH = 9.0  # inches, at 100 pixels an inch
+_LEFT, _RIGHT, _ABOVE, _BELOW, _BETWEEN = 1.2, 0.25, 0.4, 0.65, 0.12  # inches beside and between the axes
 _FONT = 13  # points: readable from the last row
 _BINS = 600  # points of a curve, and ticks in a lane: no screen shows more
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
@@ -78,7 +78,7 @@ class Picture:
 
 
 def draw(result: Result) -> Picture:
-    """Draw messages over time, the depth between put and got, and a lane for each process.
+    """Draw messages over time, how many wait between sent and received, and a lane for each process.
 
     Parameters
     ----------
@@ -94,53 +94,65 @@ def draw(result: Result) -> Picture:
 
 def _draw(result: Result) -> Picture:
     flow = _flow(result)
-    lanes = len(result.lanes)
-    inches = 1.9, 1.1, 0.4 * lanes + 0.2
-    figure = Figure(figsize=(_WIDTH, sum(inches) + 1.3), layout="constrained")
+    heights = 1.9, 1.1, 0.4 * len(result.lanes) + 0.2
+    height = sum(heights) + _ABOVE + _BELOW + 2 * _BETWEEN
+    figure = Figure(figsize=(_WIDTH, height))
     FigureCanvasAgg(figure)  # not pyplot's, which belongs to the main thread
+    # Fixed margins: to have matplotlib find them takes half as long again as the drawing.
     counts, depth, timeline = figure.subplots(
-        3, 1, sharex=True, gridspec_kw={"height_ratios": inches, "hspace": 0.03}
+        3,
+        1,
+        sharex=True,
+        gridspec_kw={
+            "height_ratios": heights,
+            "hspace": _BETWEEN / (sum(heights) / len(heights)),
+            "left": _LEFT / _WIDTH,
+            "right": 1 - _RIGHT / _WIDTH,
+            "top": 1 - _ABOVE / height,
+            "bottom": _BELOW / height,
+        },
     )
-    _draw_counts(counts, flow)
+    _draw_counts(counts, result, flow)
     _draw_depth(depth, flow)
     _draw_timeline(timeline, result, flow)
-    figure.suptitle(result.experiment.description, fontsize=_FONT)
+    counts.set_title(result.experiment.description, fontsize=_FONT)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Picture(result.experiment.description, _alt(result, flow), buffer.getvalue())
 
 
 class _Flow(NamedTuple):
-    """Times in milliseconds since the first put."""
+    """Times in milliseconds since the first send began."""
 
     start: int  # nanoseconds of perf_counter_ns
     span: float
-    put: NDArray[Any]
-    got: NDArray[Any]
+    done: dict[int, NDArray[Any]]
     times: NDArray[Any]
     depth: NDArray[Any]
 
 
 def _flow(result: Result) -> _Flow:
-    put = np.concatenate([_events(lane) for lane in result.lanes_of(PUT)])
-    got = np.concatenate([_events(lane) for lane in result.lanes_of(GET)])
-    start = int(put["started"].min())
-    got_at = got["ended"][np.argsort(got["number"])]
-    # The clock of a put stops when put() returns, which may be after the message was got.
-    put_at = np.minimum(put["ended"][np.argsort(put["number"])], got_at)
-    times = np.concatenate([put_at, got_at])
-    steps = np.repeat([1, -1], [len(put_at), len(got_at)])
+    sends = np.concatenate([_events(lane) for lane in result.lanes_of(SEND)])
+    receives = np.concatenate([_events(lane) for lane in result.lanes_of(RECEIVE)])
+    start = int(sends["started"].min())
+    received_at = receives["ended"][np.argsort(receives["number"])]
+    # The clock of a send stops when its call returns, which may be after the message was received.
+    sent_at = np.minimum(sends["ended"][np.argsort(sends["number"])], received_at)
+    times = np.concatenate([sent_at, received_at])
+    steps = np.repeat([1, -1], [len(sent_at), len(received_at)])
     order = np.argsort(times, kind="stable")
-    put_ms, got_ms, times_ms = ((np.sort(ns) - start) / 1e6 for ns in (put_at, got_at, times))
-    return _Flow(start, float(got_ms[-1]), put_ms, got_ms, times_ms, np.cumsum(steps[order]))
+    sent_ms, received_ms, times_ms = ((np.sort(ns) - start) / 1e6 for ns in (sent_at, received_at, times))
+    done = {SEND: sent_ms, RECEIVE: received_ms}
+    return _Flow(start, float(received_ms[-1]), done, times_ms, np.cumsum(steps[order]))
 
 
 def _events(lane: Lane) -> NDArray[Any]:
     return np.frombuffer(lane.records, dtype=[(name, np.int64) for name in Event._fields])
 
 
-def _draw_counts(axes: Axes, flow: _Flow) -> None:
-    for operation, times in ((PUT, flow.put), (GET, flow.got)):
+def _draw_counts(axes: Axes, result: Result, flow: _Flow) -> None:
+    words = result.experiment.words
+    for operation, times in flow.done.items():
         shown = np.unique(np.linspace(0, len(times) - 1, _BINS).astype(int))
         axes.step(
             [0, *times[shown]],
@@ -149,11 +161,11 @@ def _draw_counts(axes: Axes, flow: _Flow) -> None:
             where="post",
             color=_COLOURS[operation],
             linewidth=2.2,
-            label={PUT: "put", GET: "got"}[operation],
+            label=words.done[operation],
         )
-    _style(axes, "messages")
+    _style(axes, plural(words.noun))
     axes.set_ylim(0, None)
-    axes.legend(fontsize=_FONT - 1, loc="upper left", frameon=False, handlelength=2.4)
+    axes.legend(fontsize=_FONT - 1, loc="best", frameon=False, handlelength=2.4)
 
 
 def _draw_depth(axes: Axes, flow: _Flow) -> None:
@@ -170,36 +182,42 @@ def _draw_depth(axes: Axes, flow: _Flow) -> None:
 
 
 def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
+    words = result.experiment.words
     for row, lane in enumerate(result.lanes):
-        if not len(lane):
-            continue
-        events = _events(lane)
-        operation = int(events["operation"][0])
-        started = (events["started"] - flow.start) / 1e6
-        ended = (events["ended"] - flow.start) / 1e6
-        colour = _COLOURS[operation]
-        axes.broken_barh([(started[0], ended[-1] - started[0])], (row - 0.3, 0.6), color=colour, alpha=0.15)
-        long = ended - started > flow.span * _LONG_CALL
-        axes.broken_barh(
-            list(zip(started[long], (ended - started)[long], strict=True)),
-            (row - 0.3, 0.6),
-            facecolor="white",
-            edgecolor=colour,
-            hatch=_HATCHES[operation],
-            linewidth=0.8,
-        )
-        ticks = np.unique(np.round(ended * _BINS / flow.span)) * flow.span / _BINS
-        axes.vlines(ticks, row - 0.3, row + 0.3, color=colour, linewidth=1.1)
+        both = [part for operation in (SEND, RECEIVE) if len(part := lane.only(operation))]
+        for index, part in enumerate(both):  # who does both has sends in the upper half, receives below
+            height = 0.6 / len(both)
+            _draw_lane(axes, part, flow, row - 0.3 + height * index, height)
     axes.set_yticks(range(len(result.lanes)), [lane.who for lane in result.lanes])
     axes.set_ylim(len(result.lanes) - 0.5, -0.5)
     _style(axes, "")
-    axes.set_xlabel(
-        "milliseconds since the first put;  | a message,  hatched: inside one long call", fontsize=_FONT
+    signs = f"| a {words.noun},  hatched: inside one long call"
+    axes.set_xlabel(f"milliseconds since the first {words.calls[SEND]};  {signs}", fontsize=_FONT)
+
+
+def _draw_lane(axes: Axes, lane: Lane, flow: _Flow, top: float, height: float) -> None:
+    events = _events(lane)
+    operation = int(events["operation"][0])
+    started = (events["started"] - flow.start) / 1e6
+    ended = (events["ended"] - flow.start) / 1e6
+    colour = _COLOURS[operation]
+    axes.broken_barh([(started[0], ended[-1] - started[0])], (top, height), color=colour, alpha=0.15)
+    long = ended - started > flow.span * _LONG_CALL
+    axes.broken_barh(
+        list(zip(started[long], (ended - started)[long], strict=True)),
+        (top, height),
+        facecolor="white",
+        edgecolor=colour,
+        hatch=_HATCHES[operation],
+        linewidth=0.8,
     )
+    ticks = np.unique(np.round(ended * _BINS / flow.span)) * flow.span / _BINS
+    axes.vlines(ticks, top, top + height, color=colour, linewidth=1.1)
 
 
 def _style(axes: Axes, label: str) -> None:
     axes.set_ylabel(label, fontsize=_FONT)
+    axes.yaxis.set_label_coords(-0.1, 0.5)
     axes.tick_params(labelsize=_FONT - 1)
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
@@ -208,20 +226,24 @@ def _style(axes: Axes, label: str) -> None:
 
 
 def _alt(result: Result, flow: _Flow) -> str:
+    words = result.experiment.words
+    sent, received = words.done[SEND], words.done[RECEIVE]
     peak = int(flow.depth.max())
     when = float(flow.times[int(flow.depth.argmax())])
-    words = [
+    sentences = [
         f"{result.experiment.description}.",
-        f"All were got {flow.span:,.1f} milliseconds after the first put began:",
-        f"{result.messages_per_second:,.0f} messages a second.",
-        f"At most {peak:,} waited between put and get, at {when:,.1f} milliseconds.",
+        f"All were {received} {flow.span:,.1f} milliseconds after the first {words.calls[SEND]} began:",
+        f"{result.messages_per_second:,.0f} {plural(words.noun)} a second.",
+        f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds.",
     ]
-    for lane, total in zip(result.lanes, result.totals, strict=True):
-        if total.messages:
-            call = _CALLS[lane.column("operation")[0]]
+    for total in result.totals:
+        counts = {SEND: total.sent, RECEIVE: total.received}
+        done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]
+        calls = [words.calls[operation] for operation, count in counts.items() if count]
+        if done:
             share = total.seconds_in_calls / total.seconds
-            messages = counted(total.messages, "message")
-            words.append(f"{total.who}: {messages}, {share:.0%} of its time inside {call}.")
+            inside = f"{share:.0%} of its time inside {' or '.join(calls)}"
+            sentences.append(f"{total.who}: {' and '.join(done)}, {inside}.")
         else:
-            words.append(f"{total.who}: no message.")
-    return " ".join(words)
+            sentences.append(f"{total.who}: no {words.noun}.")
+    return " ".join(sentences)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,14 @@ except ImportError as error:
     raise ImportError("panels are made of ipywidgets: python -m pip install 'ipywidgets>=8.1'") from error
 
 from ipc_helpers import figures
-from ipc_helpers.experiments import Choice, Experiment, WholeNumber
+from ipc_helpers.experiments import Choice, Experiment, WholeNumber, plural
 from ipc_helpers.processes import Cancelled, ProcessGroupError
+from ipc_helpers.trace import RECEIVE, SEND
 
 if TYPE_CHECKING:
-    from ipc_helpers.experiments import Result
+    from collections.abc import Sequence
+
+    from ipc_helpers.experiments import Result, Words
 
 _LABEL = "12em"
 _CELL = "text-align:right;padding:0.2em 0.8em"
@@ -39,6 +43,10 @@ class Panel:
     ----------
     experiment : Experiment
         An experiment with the values that the controls have at first.
+    controls : sequence of str, optional
+        The parameters that get a control; the others keep the experiment's values. By default all.
+    run_on_release : bool
+        Whether letting go of a slider starts a run; a box in the panel switches it.
 
     Attributes
     ----------
@@ -50,6 +58,8 @@ class Panel:
         For each parameter with named values: the list.
     run, cancel : ipywidgets.Button
         ``run.click()`` starts a run, ``cancel.click()`` ends it.
+    run_on_release : ipywidgets.Checkbox
+        While it is checked, a slider that is let go of starts a run; one that goes on is cancelled first.
     status, progress, figure, table : ipywidgets.HTML
         What is going on, how far it is, and what came out.
     result : Result or None
@@ -58,31 +68,47 @@ class Panel:
     Raises
     ------
     TypeError
-        When ``experiment`` is no experiment.
+        When ``experiment`` is no experiment, or ``run_on_release`` no bool.
+    ValueError
+        When ``controls`` names no parameter, or one that the experiment has not.
     """
 
     _latest = threading.Event()  # cancels the run that any panel of this kernel started last
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(
+        self, experiment: Experiment, controls: Sequence[str] | None = None, run_on_release: bool = False
+    ) -> None:
         if not isinstance(experiment, Experiment):
             raise TypeError(f"experiment must be an experiment such as QueueFlow(), not {experiment!r}")
+        if not isinstance(run_on_release, bool):
+            raise TypeError(f"run_on_release must be True or False, not {run_on_release!r}")
+        rules = experiment.rules()
+        shown = list(rules) if controls is None else list(controls)
+        if not shown or not set(shown) <= set(rules):
+            raise ValueError(f"controls must name some of {', '.join(rules)}, not {controls!r}")
         Panel._latest.set()
         self.result: Result | None = None
         self.boxes: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
         self.choices: dict[str, Any] = {}
-        self._kind = type(experiment)
+        self._first = experiment
+        self._rules = {name: rules[name] for name in shown}
         self._cancelled = threading.Event()
+        self._run_again = False
+        self._lock = threading.Lock()  # a click comes in one thread, the end of a run in another
         self._thread: threading.Thread | None = None
-        rows = [
-            self._control(name, rule, getattr(experiment, name)) for name, rule in experiment.rules().items()
-        ]
+        rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
         self.run = widgets.Button(description="Run", button_style="primary")
         self.cancel = widgets.Button(description="Cancel", disabled=True)
+        self.run_on_release = widgets.Checkbox(
+            value=run_on_release, description="Run when a slider is released", indent=False
+        )
         self.status, self.progress, self.figure, self.table = (widgets.HTML() for _ in range(4))
         self.run.on_click(self._on_run)
         self.cancel.on_click(self._on_cancel)
-        buttons = widgets.HBox([self.run, self.cancel, self.progress])
+        self.run_on_release.observe(self._on_switch, "value")
+        self._on_switch()
+        buttons = widgets.HBox([self.run, self.cancel, self.run_on_release, self.progress])
         self.widget = widgets.VBox([*rows, buttons, self.status, self.figure, self.table])
         self._on_change()
 
@@ -95,8 +121,9 @@ class Panel:
         TypeError, ValueError
             For a value that is not allowed; the message names the parameter.
         """
-        controls = self.boxes | self.choices
-        return self._kind(**{name: controls[name].value for name in self._kind.rules()})
+        return replace(
+            self._first, **{name: control.value for name, control in (self.boxes | self.choices).items()}
+        )
 
     def wait(self, timeout: float) -> bool:
         """Wait for a run to end.
@@ -121,7 +148,7 @@ class Panel:
         style = {"description_width": _LABEL}
         if isinstance(rule, Choice):
             choice = widgets.Dropdown(
-                options=rule.options,
+                options=list(zip(rule.names or rule.options, rule.options, strict=True)),
                 value=value,
                 description=rule.label,
                 style=style,
@@ -148,6 +175,23 @@ class Panel:
         # A number typed into the box stays as it is; the slider stands beside it.
         if nearest(marks, box.value) != change["new"]:
             box.value = change["new"]
+            if self.run_on_release.value:
+                self._run_or_rerun()
+
+    def _on_switch(self, _: Any = None) -> None:
+        """Have the sliders say each value that they pass, or only the one at which they are released."""
+        for slider in self.sliders.values():
+            slider.continuous_update = not self.run_on_release.value
+            slider.readout = self.run_on_release.value  # the box follows only at the end
+
+    def _run_or_rerun(self) -> None:
+        """Run; when a run is going on, cancel it and run after it."""
+        with self._lock:
+            self._run_again = self.run.disabled
+            if self._run_again:
+                self._cancelled.set()
+                return
+        self.run.click()
 
     def _on_change(self, _: Any = None) -> None:
         """Say what Run would do, or why it can't."""
@@ -159,33 +203,63 @@ class Panel:
             self._say_error(str(error))
 
     def _on_run(self, _: Any) -> None:
-        if self.run.disabled:  # a second click, on its way while the first started the run
-            return
+        with self._lock:
+            if self.run.disabled:  # a second click, on its way while the first started the run
+                return
+            experiment = self._begin()
+            if experiment is not None:
+                self._thread = threading.Thread(target=self._run, args=(experiment,), daemon=True)
+                self._thread.start()
+
+    def _on_cancel(self, _: Any) -> None:
+        with self._lock:
+            self._run_again = False
+            self._cancelled.set()
+            self.cancel.disabled = True
+
+    def _begin(self) -> Experiment | None:
+        """Return what to run now, with buttons and status set; None for a value that is not allowed."""
         try:
             experiment = self.experiment
         except (TypeError, ValueError) as error:
             self._say_error(str(error))
-            return
+            return None
         Panel._latest.set()
         Panel._latest = self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(experiment, self._cancelled), daemon=True)
         self.run.disabled, self.cancel.disabled = True, False
-        self._say(f"Running {experiment.description}.")
-        self._thread.start()
+        self._say(
+            f"Running {experiment.description}. Cancel ends it. (Interrupting the kernel does not: "
+            "it runs in the background.)"
+        )
+        return experiment
 
-    def _on_cancel(self, _: Any) -> None:
-        self._cancelled.set()
-        self.cancel.disabled = True
+    def _end(self) -> Experiment | None:
+        """Return what to run next, None with the buttons set back when there is nothing."""
+        with self._lock:
+            self.progress.value = ""
+            # Unless another panel has started a run since: the last click counts.
+            again = self._run_again and Panel._latest is self._cancelled
+            self._run_again = False
+            experiment = self._begin() if again else None
+            if experiment is None:
+                self.cancel.disabled, self.run.disabled = True, False
+            return experiment
 
-    def _run(self, experiment: Experiment, cancelled: threading.Event) -> None:
-        """Run an experiment, in a thread, and show what came out."""
+    def _run(self, experiment: Experiment | None) -> None:
+        """Run experiments, in a thread, until there is nothing to run."""
+        while experiment is not None:
+            self._run_one(experiment)
+            experiment = self._end()
+
+    def _run_one(self, experiment: Experiment) -> None:
+        """Run an experiment and show what came out."""
         show = partial(self._show_progress, experiment.steps)
         try:
             show(0)
-            result = experiment.run(progress=show, cancelled=cancelled)
+            result = experiment.run(progress=show, cancelled=self._cancelled)
             picture = figures.draw(result)
             self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
-            self._say(f"Done: {result.sent:,} sent, {result.received:,} received.")
+            self._say(f"Done: {_counts(experiment.words, result.sent, result.received)}.")
         except Cancelled:
             self._say("Cancelled. Its processes are gone.")
         except ProcessGroupError as error:
@@ -193,9 +267,6 @@ class Panel:
             self._say_error(f"{summary}. Its processes are gone.", details.strip())
         except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
             self._say_error(f"{type(error).__name__}: {error}")
-        finally:
-            self.progress.value = ""
-            self.cancel.disabled, self.run.disabled = True, False
 
     def _show_progress(self, steps: int, done: int) -> None:
         self.progress.value = (
@@ -214,11 +285,11 @@ class Panel:
         self.status.value = f'<div role="alert" style="{_ERROR}">{html.escape(words)}{more}</div>'
 
     def __repr__(self) -> str:
-        return f"<Panel for {self._kind.__name__}: {', '.join(self._kind.rules())}>"
+        return f"<Panel for {type(self._first).__name__}: {', '.join(self._rules)}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """Show the widget; where no kernel runs, say in words what would be there."""
-        labels = ", ".join(html.escape(rule.label) for rule in self._kind.rules().values())
+        labels = ", ".join(html.escape(rule.label) for rule in self._rules.values())
         words = f"<p><em>Run this cell, and a panel stands here: {labels}; Run and Cancel.</em></p>"
         bundle: dict[str, Any] = self.widget._repr_mimebundle_()
         return bundle | {"text/plain": repr(self), "text/html": words}
@@ -246,22 +317,30 @@ def nearest(marks: list[int], value: int) -> int:
     return min(marks, key=lambda mark: (max(mark, value) + 1) / (max(min(mark, value), 0) + 1))
 
 
+def _counts(words: Words, sent: int, received: int) -> str:
+    return f"{sent:,} {words.done[SEND]}, {received:,} {words.done[RECEIVE]}"
+
+
 def _table(result: Result) -> str:
     """Return the counts and rates of a run, and each process's share, as an HTML table."""
-    head = ("process", "messages", "bytes", "seconds", "messages a second", "time inside calls")
+    words = result.experiment.words
+    per_second = f"{plural(words.noun)} a second"
+    head = ("", words.done[SEND], words.done[RECEIVE], "bytes", "seconds", per_second, "time inside calls")
     rows = [
         (
             total.who,
-            f"{total.messages:,}",
+            f"{total.sent:,}",
+            f"{total.received:,}",
             f"{total.payload_bytes:,}",
             f"{total.seconds:.3f}",
-            f"{total.messages / total.seconds:,.0f}" if total.seconds else "",
+            f"{(total.sent + total.received) / total.seconds:,.0f}" if total.seconds else "",
             f"{total.seconds_in_calls / total.seconds:.0%}" if total.seconds else "",
         )
         for total in result.totals
     ]
     whole = (
-        "all, first send to last receive",
+        f"all, first {words.calls[SEND]} to last {words.calls[RECEIVE]}",
+        f"{result.sent:,}",
         f"{result.received:,}",
         f"{result.bytes_per_second * result.seconds:,.0f}",
         f"{result.seconds:.3f}",

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 _POLL = 0.05  # seconds between two looks at cancelled, the interrupt and the deadline
 _GRACE = 1.0  # seconds a child has after its deadline to write down its stack, before it is killed
+_CAUSE_WITHIN = 0.2  # seconds that a killed child may take to be seen, after another found its end closed
 _KILLED_WITHIN = 10.0  # seconds until a killed child must have ended
 _LONGEST_DEADLINE = 86_400.0  # seconds
+
+# What a worker raises when the process at the other end of its pipe is gone.
+_PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionResetError)}
 
 # Two threads that fork at once pass each other's pipe ends on to their children.
 _starting = threading.Lock()
@@ -164,6 +168,10 @@ class Child:
     @property
     def _raised(self) -> bool:
         return self._outcome is not None and self._outcome[0] == "error"
+
+    @property
+    def _lost_its_peer(self) -> bool:
+        return self._raised and self._outcome is not None and self._outcome[1] in _PEER_GONE
 
     def _raise_failure(self) -> None:
         """Raise how the worker failed, if it did: an exception at once, else once its process has ended."""
@@ -469,11 +477,29 @@ class ProcessGroup:
 
     def _raise_failures(self) -> None:
         """Raise how a worker failed by itself; past the deadline, that they were overdue, all at once."""
-        for child in self._children:
+        if any(child._lost_its_peer for child in self._children):
+            self._wait_for_cause()
+        # One that was killed first: others may have raised because of it.
+        for child in sorted(self._children, key=lambda child: child._raised):
             if child._raised or not child._overdue:
                 child._raise_failure()
         if any(child._overdue for child in self._children) and not self._running():
             self._raise_overdue()
+
+    def _wait_for_cause(self) -> None:
+        """Wait a moment for the end of a child whose connection another has found closed.
+
+        The system closes what a killed process held before it says that the process has ended.
+        """
+        ends_at = time.perf_counter() + _CAUSE_WITHIN
+        while not any(child.exitcode for child in self._children):
+            left = ends_at - time.perf_counter()
+            running = [child._process.sentinel for child in self._running()]
+            if left <= 0 or not running:
+                return
+            connection.wait(running, left)
+            for child in self._running():
+                child._receive()
 
     def _raise_overdue(self) -> None:
         # Kills and reaps: a stack is whole once its process has ended.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import namedtuple
+from itertools import compress
 from time import perf_counter_ns
 
 from ipc_helpers.child import report
@@ -17,14 +18,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PUT, GET = 1, 2
-"""Operations: a message put into a queue, a message got out of it."""
+SEND, RECEIVE = 1, 2
+"""Operations: a message sent (put into a queue, for example), a message received (got out of it)."""
 
 Event = namedtuple("Event", ("started", "ended", "operation", "number", "size"))
 Event.__doc__ = """One operation on one message.
 
 started, ended : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
-operation : PUT or GET. number : the message's. size : of its payload, in bytes.
+operation : SEND or RECEIVE. number : the message's. size : of its payload, in bytes.
 """
 
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
@@ -59,7 +60,7 @@ class Recorder:
         started : int
             ``time.perf_counter_ns()`` from before the operation.
         operation : int
-            PUT or GET.
+            SEND or RECEIVE.
         number : int
             The message's number.
         size : int
@@ -119,6 +120,14 @@ class Lane:
         if field not in Event._fields:
             raise ValueError(f"field must be one of {', '.join(Event._fields)}, not {field!r}")
         return array("q", self.records)[Event._fields.index(field) :: len(Event._fields)]
+
+    def only(self, operation: int) -> Lane:
+        """Return a lane with the events of one operation alone, SEND or RECEIVE."""
+        operations = self.column("operation")
+        if operations.count(operation) == len(operations):
+            return self
+        starts = compress(range(0, len(self.records), _SIZE), map(operation.__eq__, operations))
+        return Lane(self.who, b"".join(self.records[start : start + _SIZE] for start in starts))
 
     def __repr__(self) -> str:
         return f"Lane({self.who!r}, {len(self):,} events)"

@@ -68,12 +68,12 @@ def count_to(number: int, seconds_between: float) -> None:
 
 def record(number: int, seconds: float) -> float:
     """Record events, spread evenly over some seconds; return how long it took."""
-    from ipc_helpers.trace import PUT, Recorder
+    from ipc_helpers.trace import SEND, Recorder
 
     start = time.perf_counter()
     recorder = Recorder(number)
     for index in range(number):
-        recorder.record(time.perf_counter_ns(), PUT, index, 0)
+        recorder.record(time.perf_counter_ns(), SEND, index, 0)
         while time.perf_counter() < start + seconds * index / number:
             pass
     return time.perf_counter() - start
@@ -106,6 +106,18 @@ def fail_without_words() -> None:
 
 def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_itself_later(go: Event, seconds: float) -> None:
+    wait_for(go)
+    time.sleep(seconds)
+    kill_itself()
+
+
+def find_the_end_closed(go: Event, error: type[Exception]) -> None:
+    """Raise what a worker raises when the process at the other end of its pipe is gone."""
+    wait_for(go)
+    raise error
 
 
 def leave(code: int) -> None:

@@ -1,4 +1,4 @@
-"""QueueFlow: what it refuses, what it measures, and that it notices a mistake in its books."""
+"""The experiments: what they refuse, what they measure, and that they notice a mistake in their books."""
 
 from __future__ import annotations
 
@@ -12,10 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipc_helpers.experiments import MIB, Choice, QueueFlow, Result, WholeNumber, counted, measured, shares
+from ipc_helpers.experiments import (
+    MIB,
+    Choice,
+    Experiment,
+    PipeExchange,
+    ProcessStart,
+    QueueFlow,
+    Result,
+    WholeNumber,
+    counted,
+    measured,
+    shares,
+)
+from ipc_helpers.payloads import Payloads
 from ipc_helpers.processes import Cancelled, DeadlineError, ProcessGroup, WorkerError, start_methods
-from ipc_helpers.trace import GET, PUT, Lane, Recorder
-from ipc_helpers.workers import queues
+from ipc_helpers.trace import RECEIVE, SEND, Lane, Recorder
+from ipc_helpers.workers import pipes, processes, queues
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -25,7 +38,14 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 AMPLE = 60.0  # seconds
 SOON = 20.0  # seconds: far more than an end takes
 
-NUMBERS = {name: rule for name, rule in QueueFlow.rules().items() if isinstance(rule, WholeNumber)}
+EXPERIMENTS = (QueueFlow, PipeExchange, ProcessStart)
+NUMBERS = [
+    pytest.param(kind, name, rule, id=f"{kind.__name__}.{name}")
+    for kind in EXPERIMENTS
+    for name, rule in kind.rules().items()
+    if isinstance(rule, WholeNumber)
+]
+WITH_VOLUME = (QueueFlow, PipeExchange)
 
 
 @pytest.fixture
@@ -39,16 +59,17 @@ def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
 # What is refused, before anything starts.
 
 
-def test_each_parameter_has_a_rule_and_a_label() -> None:
-    assert list(QueueFlow.rules()) == [field.name for field in fields(QueueFlow)]
-    assert [*NUMBERS, "start_method"] == list(QueueFlow.rules())
-    assert all(rule.label for rule in QueueFlow.rules().values())
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_each_parameter_has_a_rule_and_a_label(kind: type[Experiment]) -> None:
+    assert list(kind.rules()) == [field.name for field in fields(kind)]
+    assert all(rule.label for rule in kind.rules().values())
+    assert kind.rules()["start_method"] == Choice(start_methods(), "Start method")
 
 
-def refused(error: type[Exception], name: str, value: object) -> str:
+def refused(kind: type[Experiment], error: type[Exception], name: str, value: object) -> str:
     """Return the message of the one error that a value brings, which names its parameter first."""
     with pytest.raises(error) as caught:
-        QueueFlow(**{name: value}).run()  # type: ignore[arg-type]
+        kind(**{name: value}).run()
     assert type(caught.value) is error
     assert caught.value.__cause__ is caught.value.__context__ is None
     message = str(caught.value)
@@ -61,57 +82,75 @@ WRONG_TYPES = [1.0, 1.5, "1", None, math.nan, math.inf, True, False, [1], 1j]
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize("value", WRONG_TYPES, ids=repr)
-@pytest.mark.parametrize("name", NUMBERS)
-def test_number_of_a_wrong_type_is_refused(name: str, value: object) -> None:
-    assert repr(value) in refused(TypeError, name, value)
+@pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
+def test_number_of_a_wrong_type_is_refused(
+    kind: type[Experiment], name: str, rule: WholeNumber, value: object
+) -> None:
+    assert repr(value) in refused(kind, TypeError, name, value)
 
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize("beyond", [1, 10**400], ids=["by one", "by far"])
-@pytest.mark.parametrize("name", NUMBERS)
-def test_number_out_of_range_is_refused(name: str, beyond: int) -> None:
-    rule = NUMBERS[name]
+@pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
+def test_number_out_of_range_is_refused(
+    kind: type[Experiment], name: str, rule: WholeNumber, beyond: int
+) -> None:
     for value in (rule.low - beyond, rule.high + beyond):
-        message = refused(ValueError, name, value)
+        message = refused(kind, ValueError, name, value)
         assert f"from {rule.low:,} to {rule.high:,}, not {value:,}" in message
 
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize("value", [1, 1.5, None, math.nan, True, ["spawn"]], ids=repr)
-def test_start_method_of_a_wrong_type_is_refused(value: object) -> None:
-    assert repr(value) in refused(TypeError, "start_method", value)
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_start_method_of_a_wrong_type_is_refused(kind: type[Experiment], value: object) -> None:
+    assert repr(value) in refused(kind, TypeError, "start_method", value)
 
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize("value", ["thread", "", "Spawn", "spawn "])
-def test_unknown_start_method_is_refused(value: str) -> None:
-    message = refused(ValueError, "start_method", value)
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_unknown_start_method_is_refused(kind: type[Experiment], value: str) -> None:
+    message = refused(kind, ValueError, "start_method", value)
     assert all(repr(method) in message for method in (*start_methods(), value))
 
 
 @pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("value", [0, 1, "duplex", "True", None, math.nan, [True]], ids=repr)
+def test_duplex_of_a_wrong_type_is_refused(value: object) -> None:
+    message = refused(PipeExchange, TypeError, "duplex", value)
+    assert message == f"duplex must be False or True, not {value!r} of type {type(value).__name__}"
+
+
+@pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize(("messages", "payload"), [(257, MIB), (100_000, 2_685)])
-def test_more_than_256_mib_are_refused(messages: int, payload: int) -> None:
+@pytest.mark.parametrize("kind", WITH_VOLUME)
+def test_more_than_256_mib_are_refused(kind: type[Experiment], messages: int, payload: int) -> None:
     with pytest.raises(ValueError, match=r"^messages × payload must be at most 256 MiB"):
-        QueueFlow(messages=messages, payload=payload).run()
+        kind(**{"messages": messages, "payload": payload}).run()
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-def test_numbers_at_the_ends_of_their_range_are_accepted(name: str) -> None:
-    for value in (NUMBERS[name].low, NUMBERS[name].high):
-        assert getattr(QueueFlow(**{"messages": 1, name: value}), name) == value
+@pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
+def test_numbers_at_the_ends_of_their_range_are_accepted(
+    kind: type[Experiment], name: str, rule: WholeNumber
+) -> None:
+    few = {"messages": 1} if "messages" in kind.rules() else {}  # a large payload allows few messages
+    for value in (rule.low, rule.high):
+        assert getattr(kind(**few | {name: value}), name) == value
 
 
 @pytest.mark.parametrize(("messages", "payload"), [(256, MIB), (100_000, 2_684), (100_000, 0)])
-def test_up_to_256_mib_are_accepted(messages: int, payload: int) -> None:
-    assert QueueFlow(messages=messages, payload=payload).steps == messages
+@pytest.mark.parametrize("kind", WITH_VOLUME)
+def test_up_to_256_mib_are_accepted(kind: type[Experiment], messages: int, payload: int) -> None:
+    assert kind(**{"messages": messages, "payload": payload}).steps == messages
 
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize("deadline", [0, -1, math.nan, math.inf, 86_401, True, "10", None])
-def test_deadline_is_checked_before_anything_starts(deadline: Any) -> None:
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_deadline_is_checked_before_anything_starts(kind: type[Experiment], deadline: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^deadline must be "):
-        QueueFlow().run(deadline=deadline)
+        kind().run(deadline=deadline)
 
 
 def test_parameters_stay_as_they_were_checked() -> None:
@@ -122,7 +161,7 @@ def test_parameters_stay_as_they_were_checked() -> None:
 def test_rules_can_be_used_for_other_parameters() -> None:
     with pytest.raises(ValueError, match=r"^size must be from 1 to 2,000, not 2,001"):
         WholeNumber(1, 2_000, "Size").check("size", 2_001)
-    with pytest.raises(ValueError, match=r"^kind must be one of 'a', 'b', not 'c'"):
+    with pytest.raises(ValueError, match=r"^kind must be 'a' or 'b', not 'c'"):
         Choice(("a", "b"), "Kind").check("kind", "c")
 
 
@@ -131,6 +170,10 @@ def test_description_has_all_numbers() -> None:
     assert flow.description == "2,000 messages of 1 byte from 2 producers to 1 consumer, maxsize=1,000, spawn"
     assert ", no bound, " in QueueFlow().description
     assert (counted(1, "message"), counted(0, "byte")) == ("1 message", "0 bytes")
+    pipe = PipeExchange(messages=2_000, payload=1)
+    assert pipe.description == "2,000 messages of 1 byte, over a one-way pipe, spawn"
+    assert "requests and replies over a duplex pipe" in PipeExchange(duplex=True).description
+    assert ProcessStart(processes=3).description == "3 processes with an argument of 0 bytes, spawn"
 
 
 # What a run measures.
@@ -138,70 +181,80 @@ def test_description_has_all_numbers() -> None:
 
 def checked(result: Result) -> Result:
     """Check what is so of every run."""
-    flow = result.experiment
-    assert isinstance(flow, QueueFlow)
-    producers, consumers = result.lanes[: flow.producers], result.lanes[flow.producers :]
-    assert [lane.who for lane in producers] == [f"producer {n + 1}" for n in range(flow.producers)]
-    assert [lane.who for lane in consumers] == [f"consumer {n + 1}" for n in range(flow.consumers)]
-    assert result.sent == result.received == flow.messages
-    assert {event.operation for lane in producers for event in lane} == {PUT}
-    assert {event.operation for lane in consumers for event in lane} == {GET}
-    put = {event.number: event for lane in producers for event in lane}
-    got = {event.number: event for lane in consumers for event in lane}
-    assert sorted(put) == sorted(got) == list(range(flow.messages))
-    assert {event.size for event in (*put.values(), *got.values())} == {flow.payload}
-    assert all(put[number].started <= got[number].ended for number in put)
+    experiment = result.experiment
+    sends = [event for lane in result.lanes for event in lane if event.operation == SEND]
+    receives = [event for lane in result.lanes for event in lane if event.operation == RECEIVE]
+    sent = {event.number: event for event in sends}
+    received = {event.number: event for event in receives}
+    assert result.sent == result.received == len(sends) == len(receives) == experiment.steps
+    assert sorted(sent) == sorted(received) == list(range(experiment.steps))
+    size = experiment.argument if isinstance(experiment, ProcessStart) else experiment.payload  # type: ignore[attr-defined]
+    assert {event.size for event in (*sends, *receives)} == {size}
+    assert all(sent[number].started <= received[number].ended for number in sent)
     for lane in result.lanes:
         assert all(event.started <= event.ended for event in lane)
         for before, after in zip(lane, list(lane)[1:], strict=False):
             assert before.ended <= after.started, "a process does one thing after the other"
-    first = min(event.started for event in put.values())
-    last = max(event.ended for event in got.values())
+    first = min(event.started for event in sends)
+    last = max(event.ended for event in receives)
     assert result.seconds == pytest.approx((last - first) / 1e9)
-    assert result.messages_per_second == pytest.approx(flow.messages / result.seconds)
-    assert result.bytes_per_second == pytest.approx(flow.messages * flow.payload / result.seconds)
-    assert [total.who for total in result.totals] == [lane.who for lane in result.lanes]
-    assert [total.messages for total in result.totals] == [len(lane) for lane in result.lanes]
-    for totals in (result.totals[: flow.producers], result.totals[flow.producers :]):
-        assert sum(total.messages for total in totals) == flow.messages
-        assert sum(total.payload_bytes for total in totals) == flow.messages * flow.payload
-    for total in result.totals:
-        assert (total.seconds > 0) == (total.messages > 0)
+    assert result.messages_per_second == pytest.approx(experiment.steps / result.seconds)
+    assert result.bytes_per_second == pytest.approx(experiment.steps * size / result.seconds)
+    for total, lane in zip(result.totals, result.lanes, strict=True):
+        assert total.who == lane.who
+        assert total.sent == sum(event.operation == SEND for event in lane)
+        assert total.received == sum(event.operation == RECEIVE for event in lane)
+        assert total.payload_bytes == len(lane) * size
+        assert (total.seconds > 0) == (len(lane) > 0)
         assert 0 <= total.seconds_in_calls <= total.seconds + 1e-9
+    return result
+
+
+def checked_flow(result: Result) -> Result:
+    """Check what is so of every run of QueueFlow."""
+    flow = checked(result).experiment
+    assert isinstance(flow, QueueFlow)
+    producers, consumers = result.totals[: flow.producers], result.totals[flow.producers :]
+    assert [total.who for total in producers] == [f"producer {n + 1}" for n in range(flow.producers)]
+    assert [total.who for total in consumers] == [f"consumer {n + 1}" for n in range(flow.consumers)]
+    assert sum(total.sent for total in producers) == sum(total.received for total in consumers)
+    assert sum(total.received for total in producers) == sum(total.sent for total in consumers) == 0
     return result
 
 
 @pytest.mark.parametrize("start_method", start_methods())
 def test_run_under_each_start_method(start_method: str) -> None:
     flow = QueueFlow(messages=300, producers=2, consumers=2, start_method=start_method)
-    result = checked(flow.run(deadline=AMPLE))
+    result = checked_flow(flow.run(deadline=AMPLE))
     assert result.experiment is flow
     assert repr(result) == f"<Result of {flow}: 300 sent, 300 received>"
 
 
 @pytest.mark.parametrize("processes", range(1, 5))
 def test_run_with_each_number_of_processes(processes: int) -> None:
-    checked(QueueFlow(messages=400, producers=processes, consumers=5 - processes).run(deadline=AMPLE))
+    checked_flow(QueueFlow(messages=400, producers=processes, consumers=5 - processes).run(deadline=AMPLE))
 
 
 @pytest.mark.parametrize("payload", [0, 1, MIB])
 def test_run_with_small_and_large_payloads(payload: int) -> None:
-    checked(QueueFlow(messages=8, payload=payload, producers=2, consumers=2).run(deadline=AMPLE))
+    checked_flow(QueueFlow(messages=8, payload=payload, producers=2, consumers=2).run(deadline=AMPLE))
 
 
 @pytest.mark.parametrize("messages", [1, 3])
 def test_run_with_fewer_messages_than_processes(messages: int) -> None:
-    result = checked(QueueFlow(messages=messages, producers=4, consumers=4).run(deadline=AMPLE))
-    assert sorted(len(lane) for lane in result.lanes_of(PUT)) == [1] * messages
-    assert [total.seconds for total in result.totals if not total.messages] == [0.0] * (
-        8 - len(result.lanes_of(PUT)) - len(result.lanes_of(GET))
+    result = checked_flow(QueueFlow(messages=messages, producers=4, consumers=4).run(deadline=AMPLE))
+    assert sorted(len(lane) for lane in result.lanes_of(SEND)) == [1] * messages
+    assert [total.seconds for total in result.totals if not (total.sent or total.received)] == [0.0] * (
+        8 - len(result.lanes_of(SEND)) - len(result.lanes_of(RECEIVE))
     )
 
 
 @pytest.mark.parametrize("start_method", start_methods())
 @pytest.mark.parametrize("maxsize", [1, 3])
 def test_bounded_queue_holds_few_messages(maxsize: int, start_method: str) -> None:
-    result = checked(QueueFlow(messages=500, maxsize=maxsize, start_method=start_method).run(deadline=AMPLE))
+    result = checked_flow(
+        QueueFlow(messages=500, maxsize=maxsize, start_method=start_method).run(deadline=AMPLE)
+    )
     producer, consumer = result.lanes
     steps = [(ended, 1) for ended in producer.column("ended")]
     steps += [(ended, -1) for ended in consumer.column("ended")]
@@ -224,7 +277,48 @@ def test_run_in_a_thread() -> None:
         thread.start()
     for thread in threads:
         thread.join(AMPLE)
-    assert [checked(result).received for result in results] == [100, 100]
+    assert [checked_flow(result).received for result in results] == [100, 100]
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("messages", [1, 2, 301])
+def test_one_way_exchange(messages: int, start_method: str) -> None:
+    result = checked(PipeExchange(messages=messages, start_method=start_method).run(deadline=AMPLE))
+    assert [(total.who, total.sent, total.received) for total in result.totals] == [
+        ("sender", messages, 0),
+        ("receiver", 0, messages),
+    ]
+    assert list(result.lanes[1].column("number")) == list(range(messages)), "a pipe keeps the order"
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize(("messages", "requests", "replies"), [(1, 1, 0), (2, 1, 1), (301, 151, 150)])
+def test_duplex_exchange(messages: int, requests: int, replies: int, start_method: str) -> None:
+    exchange = PipeExchange(messages=messages, duplex=True, start_method=start_method)
+    result = checked(exchange.run(deadline=AMPLE))
+    assert [(total.who, total.sent, total.received) for total in result.totals] == [
+        ("client", requests, replies),
+        ("server", replies, requests),
+    ]
+    for lane in result.lanes:
+        assert list(lane.column("number")) == list(range(messages)), "each does its part in turn"
+
+
+@pytest.mark.parametrize("payload", [0, 1, MIB])
+@pytest.mark.parametrize("duplex", [False, True])
+def test_exchange_with_small_and_large_payloads(duplex: bool, payload: int) -> None:
+    checked(PipeExchange(messages=8, payload=payload, duplex=duplex).run(deadline=AMPLE))
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize(("number", "argument"), [(1, 0), (1, MIB), (5, 1)])
+def test_start_of_processes(number: int, argument: int, start_method: str) -> None:
+    start = ProcessStart(processes=number, argument=argument, start_method=start_method)
+    result = checked(start.run(deadline=AMPLE))
+    assert [(total.who, total.sent, total.received) for total in result.totals] == [
+        ("parent", number, 0),
+        *((f"child {index + 1}", 0, 1) for index in range(number)),
+    ]
 
 
 # Progress, and the end of a run before its end.
@@ -249,16 +343,36 @@ def test_error_in_progress_ends_the_run() -> None:
     assert time.monotonic() - start < SOON
 
 
+@pytest.mark.parametrize("duplex", [False, True])
+def test_progress_of_an_exchange_goes_from_0_to_the_number_of_steps(duplex: bool) -> None:
+    seen: list[int] = []
+    PipeExchange(messages=20_000, duplex=duplex).run(progress=seen.append, deadline=AMPLE)
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 20_000)
+    assert len(set(seen)) > 2, "nothing between the start and the end"
+
+
 @pytest.mark.usefixtures("no_start")
-def test_cancelled_before_the_run() -> None:
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_cancelled_before_the_run(kind: type[Experiment]) -> None:
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(Cancelled):
-        QueueFlow().run(cancelled=cancelled, deadline=AMPLE)
+        kind().run(cancelled=cancelled, deadline=AMPLE)
+
+
+LONG = [
+    pytest.param(QueueFlow, {"maxsize": 1, "producers": 2, "consumers": 2}, id="QueueFlow"),
+    pytest.param(PipeExchange, {"duplex": False}, id="PipeExchange one-way"),
+    pytest.param(PipeExchange, {"duplex": True}, id="PipeExchange duplex"),
+]
 
 
 @pytest.mark.parametrize("start_method", start_methods())
-def test_cancelled_during_the_run(start_method: str) -> None:
+@pytest.mark.parametrize(("kind", "parameters"), LONG)
+def test_cancelled_during_the_run(
+    kind: type[Experiment], parameters: dict[str, Any], start_method: str
+) -> None:
     cancelled = threading.Event()
     cancelled_at = 0.0
 
@@ -268,10 +382,16 @@ def test_cancelled_during_the_run(start_method: str) -> None:
             cancelled_at = time.monotonic()
             cancelled.set()
 
-    flow = QueueFlow(messages=100_000, maxsize=1, producers=2, consumers=2, start_method=start_method)
+    long = kind(**parameters | {"messages": 100_000, "start_method": start_method})
     with pytest.raises(Cancelled):
-        flow.run(progress=progress, cancelled=cancelled, deadline=AMPLE)
+        long.run(progress=progress, cancelled=cancelled, deadline=AMPLE)
     assert 0 < time.monotonic() - cancelled_at < SOON
+
+
+def test_deadline_during_an_exchange() -> None:
+    with pytest.raises(DeadlineError) as caught:
+        PipeExchange(messages=100_000, duplex=True).run(deadline=0.5)
+    assert set(caught.value.stacks) <= {"client", "server"}
 
 
 def test_deadline_during_the_run() -> None:
@@ -291,11 +411,16 @@ def lane(who: str, operation: int, *numbers: int) -> Lane:
 
 
 def test_right_books_are_accepted() -> None:
-    lanes = [lane("p 1", PUT, 0, 2), lane("p 2", PUT, 1), lane("c 1", GET, 1, 0, 2), lane("c 2", GET)]
+    lanes = [
+        lane("p 1", SEND, 0, 2),
+        lane("p 2", SEND, 1),
+        lane("c 1", RECEIVE, 1, 0, 2),
+        lane("c 2", RECEIVE),
+    ]
     result = measured(QueueFlow(messages=3), lanes, expected=3)
     assert (result.sent, result.received, result.lanes) == (3, 3, tuple(lanes))
-    assert result.lanes_of(PUT) == tuple(lanes[:2])
-    assert result.lanes_of(GET) == tuple(lanes[2:3])
+    assert result.lanes_of(SEND) == tuple(lanes[:2])
+    assert result.lanes_of(RECEIVE) == tuple(lanes[2:3])
 
 
 @pytest.mark.parametrize(
@@ -315,7 +440,7 @@ def test_lost_and_repeated_messages_are_noticed(
     put: tuple[int, ...], got: tuple[int, ...], complaint: str
 ) -> None:
     with pytest.raises(RuntimeError, match=complaint):
-        measured(QueueFlow(messages=3), [lane("p", PUT, *put), lane("c", GET, *got)], expected=3)
+        measured(QueueFlow(messages=3), [lane("p", SEND, *put), lane("c", RECEIVE, *got)], expected=3)
 
 
 @pytest.mark.parametrize("processes", range(1, 6))
@@ -326,29 +451,51 @@ def test_shares_are_even_and_whole(messages: int, processes: int) -> None:
     assert max(map(len, ranges)) - min(map(len, ranges)) <= 1
 
 
-CONTENT = queues.content(queues.content_pattern(16), 300, 16)
+PAYLOADS = Payloads(16)
+CONTENT = PAYLOADS.of(300)
+WRONG_CONTENT = [
+    pytest.param(PAYLOADS.of(301), id="another message's"),
+    pytest.param(CONTENT[:-1], id="cut off"),
+    pytest.param(CONTENT + b"\0", id="longer"),
+    pytest.param(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), id="one bit"),
+    pytest.param(b"", id="empty"),
+]
+COMPLAINT = "message 300 arrived with another content"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        queues.content(queues.content_pattern(16), 301, 16),  # another message's
-        CONTENT[:-1],
-        CONTENT + b"\0",
-        CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]),  # one bit
-        b"",
-    ],
-    ids=["another message's", "cut off", "longer", "one bit", "empty"],
-)
+@pytest.mark.parametrize("body", WRONG_CONTENT)
 def test_wrong_content_is_noticed(body: bytes) -> None:
-    with pytest.raises(WorkerError, match="message 300 arrived with another content"):
-        consumed(multiprocessing.get_context("spawn"), body)
+    PAYLOADS.check(300, CONTENT)
+    with pytest.raises(ValueError, match=COMPLAINT):
+        PAYLOADS.check(300, body)
+
+
+def test_wrong_content_is_noticed_by_a_consumer() -> None:
+    with pytest.raises(WorkerError, match=COMPLAINT):
+        consumed(multiprocessing.get_context("spawn"), CONTENT[:-1])
+
+
+def test_wrong_content_is_noticed_at_a_pipe() -> None:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    go = context.Event()
+    with receiver, sender, pytest.raises(WorkerError, match=COMPLAINT):  # noqa: SIM117
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            group.start(pipes.exchange, receiver, range(0), 1, 16, go)
+            sender.send((300, CONTENT[:-1]))
+            go.set()
+
+
+def test_wrong_content_is_noticed_at_the_start() -> None:
+    with pytest.raises(WorkerError, match=COMPLAINT):  # noqa: SIM117
+        with ProcessGroup(multiprocessing.get_context("spawn"), deadline=AMPLE) as group:
+            group.start(processes.start_up, 300, CONTENT[::-1])
 
 
 @pytest.mark.parametrize("start_method", start_methods())
 def test_right_content_is_accepted(start_method: str) -> None:
     (event,) = consumed(multiprocessing.get_context(start_method), CONTENT)
-    assert (event.operation, event.number, event.size) == (GET, 300, 16)
+    assert (event.operation, event.number, event.size) == (RECEIVE, 300, 16)
 
 
 def consumed(context: BaseContext, body: bytes) -> Lane:
@@ -369,8 +516,8 @@ def consumed(context: BaseContext, body: bytes) -> Lane:
 
 def test_messages_differ_in_their_content() -> None:
     """Neighbours, and those a power of two apart, as a mixed-up buffer would bring."""
-    pattern = queues.content_pattern(64)
+    payloads = Payloads(64)
     for number in range(300):
         distances = [1 << power for power in range(17)]
-        others = {queues.content(pattern, number + distance, 64) for distance in distances}
-        assert queues.content(pattern, number, 64) not in others
+        others = {payloads.of(number + distance) for distance in distances}
+        assert payloads.of(number) not in others

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ipc_helpers.experiments import QueueFlow, Result, counted, measured
+from ipc_helpers.experiments import PipeExchange, ProcessStart, QueueFlow, Result, measured
 from ipc_helpers.figures import Picture, draw
 from ipc_helpers.processes import start_methods
-from ipc_helpers.trace import GET, PUT, Lane
+from ipc_helpers.trace import RECEIVE, SEND, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,10 +36,10 @@ def lane(who: str, operation: int, events: Iterable[tuple[int, int, int]], size:
 def chosen() -> Result:
     """Return a result whose numbers are known: 4 messages of 10 bytes in 200 ms, at most 3 under way."""
     lanes = [
-        lane("producer 1", PUT, [(0, 10, 0), (10, 20, 1)], 10),
-        lane("producer 2", PUT, [(15, 30, 2), (150, 160, 3)], 10),
-        lane("consumer 1", GET, [(-50, 50, 0), (50, 60, 1), (60, 70, 2), (190, 200, 3)], 10),
-        lane("consumer 2", GET, [], 10),
+        lane("producer 1", SEND, [(0, 10, 0), (10, 20, 1)], 10),
+        lane("producer 2", SEND, [(15, 30, 2), (150, 160, 3)], 10),
+        lane("consumer 1", RECEIVE, [(-50, 50, 0), (50, 60, 1), (60, 70, 2), (190, 200, 3)], 10),
+        lane("consumer 2", RECEIVE, [], 10),
     ]
     flow = QueueFlow(messages=4, payload=10, producers=2, consumers=2)
     return measured(flow, lanes, expected=4)
@@ -91,10 +91,10 @@ def test_alt_text_has_the_numbers_of_the_result(chosen: Result) -> None:
     assert draw(chosen).alt == (
         "4 messages of 10 bytes from 2 producers to 2 consumers, no bound, spawn. "
         "All were got 200.0 milliseconds after the first put began: 20 messages a second. "
-        "At most 3 waited between put and get, at 30.0 milliseconds. "
-        "producer 1: 2 messages, 100% of its time inside put. "
-        "producer 2: 2 messages, 17% of its time inside put. "
-        "consumer 1: 4 messages, 52% of its time inside get. "
+        "At most 3 waited between put and got, at 30.0 milliseconds. "
+        "producer 1: 2 put, 100% of its time inside put. "
+        "producer 2: 2 put, 17% of its time inside put. "
+        "consumer 1: 4 got, 52% of its time inside get. "
         "consumer 2: no message."
     )
 
@@ -141,9 +141,50 @@ def test_real_runs_are_drawn(start_method: str) -> None:
         assert picture.alt.startswith(f"{flow.description}. All were got {result.seconds * 1e3:,.1f} milli")
         assert f" {result.messages_per_second:,.0f} messages a second." in picture.alt
         for total in result.totals:
-            assert f" {total.who}: {counted(total.messages, 'message')}, " in picture.alt.replace(
-                ": no message.", ": 0 messages, "
-            )
+            done = f"{total.sent:,} put" if total.sent else f"{total.received:,} got"
+            assert f" {total.who}: {done}, " in picture.alt.replace(": no message.", ": 0 got, ")
+
+
+def test_lane_with_both_operations_is_drawn_and_described() -> None:
+    """In turn: what waits is never more than one."""
+    client = lane("client", SEND, [(0, 10, 0), (40, 50, 2)], 10).records
+    client += lane("client", RECEIVE, [(10, 40, 1), (50, 100, 3)], 10).records
+    server = lane("server", RECEIVE, [(-5, 20, 0), (30, 60, 2)], 10).records
+    server += lane("server", SEND, [(20, 30, 1), (60, 90, 3)], 10).records
+    exchange = PipeExchange(messages=4, payload=10, duplex=True)
+    lanes = [in_order("client", client), in_order("server", server)]
+    picture = draw(measured(exchange, lanes, expected=4))
+    assert picture.alt == (
+        "4 messages of 10 bytes, requests and replies over a duplex pipe, spawn. "
+        "All were received 100.0 milliseconds after the first send began: 40 messages a second. "
+        "At most 1 waited between sent and received, at 10.0 milliseconds. "
+        "client: 2 sent and 2 received, 100% of its time inside send or recv. "
+        "server: 2 sent and 2 received, 100% of its time inside send or recv."
+    )
+    assert size_of(picture.png)[0] == 900
+
+
+def in_order(who: str, records: bytes) -> Lane:
+    events = sorted(Lane(who, records), key=lambda event: event.ended)
+    return Lane(who, b"".join(struct.pack("5q", *event) for event in events))
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        PipeExchange(messages=1),
+        PipeExchange(messages=500, duplex=True),
+        ProcessStart(processes=1),
+        ProcessStart(processes=16, argument=1000),
+    ],
+    ids=str,
+)
+def test_each_experiment_is_drawn(experiment: PipeExchange | ProcessStart) -> None:
+    result = experiment.run(deadline=AMPLE)
+    picture = draw(result)
+    assert size_of(picture.png)[0] == 900
+    assert picture.alt.startswith(f"{experiment.description}. ")
+    assert all(f" {total.who}: " in picture.alt for total in result.totals)
 
 
 @pytest.mark.usefixtures("nothing_left_but_fonts")
@@ -153,34 +194,34 @@ def test_one_message_is_drawn() -> None:
     assert size_of(picture.png)[0] == 900
     assert picture.alt.startswith("1 message of 64 bytes from 4 producers to 4 consumers")
     assert picture.alt.count(": no message.") == 6
-    assert picture.alt.count(": 1 message, ") == 2
+    assert picture.alt.count(": 1 put, ") == picture.alt.count(": 1 got, ") == 1
 
 
 def test_100_000_messages_are_drawn() -> None:
     count = 100_000
-    put = lane("producer 1", PUT, ((n, n + 1, n) for n in range(count)), 0)
-    got = lane("consumer 1", GET, ((n + 1, n + 2, n) for n in range(count)), 0)
+    put = lane("producer 1", SEND, ((n, n + 1, n) for n in range(count)), 0)
+    got = lane("consumer 1", RECEIVE, ((n + 1, n + 2, n) for n in range(count)), 0)
     picture = draw(measured(QueueFlow(messages=count, payload=0), [put, got], expected=count))
     assert size_of(picture.png)[0] == 900
-    assert "producer 1: 100,000 messages, 100% of its time inside put." in picture.alt
+    assert "producer 1: 100,000 put, 100% of its time inside put." in picture.alt
     assert "1,000 messages a second." in picture.alt
 
 
 def test_picture_grows_with_its_lanes(chosen: Result) -> None:
     flow = QueueFlow(messages=4, payload=10, producers=1, consumers=1)
-    put = lane("producer 1", PUT, [(n, n + 1, n) for n in range(4)], 10)
-    got = lane("consumer 1", GET, [(n + 1, n + 2, n) for n in range(4)], 10)
+    put = lane("producer 1", SEND, [(n, n + 1, n) for n in range(4)], 10)
+    got = lane("consumer 1", RECEIVE, [(n + 1, n + 2, n) for n in range(4)], 10)
     small = draw(measured(flow, [put, got], expected=4))
     assert size_of(small.png)[1] < size_of(draw(chosen).png)[1]
 
 
 def test_message_that_is_got_before_its_put_returned_is_not_minus_one() -> None:
     """The clock of a put stops when put() returns, which can be after the get."""
-    put = lane("producer 1", PUT, [(0, 30, 0)], 10)
-    got = lane("consumer 1", GET, [(5, 20, 0)], 10)
+    put = lane("producer 1", SEND, [(0, 30, 0)], 10)
+    got = lane("consumer 1", RECEIVE, [(5, 20, 0)], 10)
     picture = draw(measured(QueueFlow(messages=1, payload=10), [put, got], expected=1))
     assert "All were got 20.0 milliseconds after" in picture.alt
-    assert "At most 1 waited between put and get, at 20.0 milliseconds." in picture.alt
+    assert "At most 1 waited between put and got, at 20.0 milliseconds." in picture.alt
 
 
 def test_threads_draw_at_once(chosen: Result) -> None:

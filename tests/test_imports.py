@@ -24,6 +24,7 @@ CHILD, PARENT, VIEW = range(3)
 FLOORS = {
     "ipc_helpers": CHILD,
     "ipc_helpers.child": CHILD,
+    "ipc_helpers.payloads": CHILD,
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
     "ipc_helpers.processes": PARENT,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipc_helpers import DeadlineError, Panel, QueueFlow, WorkerError, draw
+from ipc_helpers import DeadlineError, Panel, PipeExchange, ProcessStart, QueueFlow, WorkerError, draw
 from ipc_helpers.experiments import Choice, Experiment, WholeNumber, parameter
 from ipc_helpers.panels import nearest, stops
 
@@ -28,11 +28,15 @@ class Failing(Experiment):
     kind: str = parameter("a", Choice(("a", "b"), "Kind"))
     error = Exception("not set")
 
+    start_method = "spawn"
     steps = 10
     description = "something that fails"
 
-    def run(self, **_: Any) -> Any:
+    def _start(self, group: Any) -> Any:
         raise self.error
+
+    def _steps_done(self, children: Any) -> int:
+        return 0
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +111,7 @@ def test_run_shows_figure_table_and_counts(panel: Panel) -> None:
     assert panel.wait(SECONDS)
     assert panel.result is not None
     assert (panel.result.sent, panel.result.received) == (50, 50)
-    assert "Done: 50 sent, 50 received." in panel.status.value
+    assert "Done: 50 put, 50 got." in panel.status.value
     assert 'alt="50 messages of 8 bytes' in panel.figure.value
     assert "consumer 1" in panel.table.value
     assert panel.progress.value == ""
@@ -149,7 +153,7 @@ def test_panel_runs_again_after_a_cancel(panel: Panel) -> None:
     panel.boxes["messages"].value = 20
     panel.run.click()
     assert panel.wait(SECONDS)
-    assert "Done: 20 sent" in panel.status.value
+    assert "Done: 20 put" in panel.status.value
 
 
 def test_new_panel_cancels_the_run_of_an_older_one(panel: Panel) -> None:
@@ -166,7 +170,7 @@ def test_run_in_one_panel_cancels_the_run_of_another(panel: Panel) -> None:
     assert panel.wait(SECONDS)
     assert other.wait(SECONDS)
     assert "Cancelled" in panel.status.value
-    assert "Done: 20 sent" in other.status.value
+    assert "Done: 20 put" in other.status.value
 
 
 @pytest.mark.parametrize(
@@ -210,6 +214,115 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
     assert words in panel.status.value
     assert 'role="alert"' in panel.status.value
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_status_says_that_an_interrupt_of_the_kernel_does_not_reach_a_run(panel: Panel) -> None:
+    start_long_run(panel)
+    assert "Interrupting the kernel does not" in panel.status.value
+    panel.cancel.click()
+    assert panel.wait(SECONDS)
+
+
+# What is shown of the controls, and sliders that start a run.
+
+
+def test_only_the_controls_that_were_asked_for_are_there(panel: Panel) -> None:
+    short = Panel(QueueFlow(messages=50, maxsize=3), controls=("maxsize", "start_method"))
+    assert ([*short.boxes], [*short.sliders], [*short.choices]) == (
+        ["maxsize"],
+        ["maxsize"],
+        ["start_method"],
+    )
+    short.boxes["maxsize"].value = 5
+    assert short.experiment == QueueFlow(messages=50, maxsize=5)
+    assert repr(short) == "<Panel for QueueFlow: maxsize, start_method>"
+    assert "Messages" not in short._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize("controls", [(), ("size",), ("messages", "size"), "messages"])
+def test_controls_that_the_experiment_has_not_are_refused(controls: Any) -> None:
+    with pytest.raises(ValueError, match="controls must name some of messages, payload, "):
+        Panel(QueueFlow(), controls=controls)
+
+
+@pytest.mark.parametrize("wrong", [1, None, "yes"])
+def test_run_on_release_of_a_wrong_type_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="run_on_release must be True or False"):
+        Panel(QueueFlow(), run_on_release=wrong)
+
+
+def test_released_slider_runs_only_while_that_is_switched_on(panel: Panel) -> None:
+    panel.sliders["messages"].value = 20
+    assert panel.result is None
+    assert panel.wait(0)
+    panel.run_on_release.value = True
+    assert not panel.sliders["messages"].continuous_update
+    panel.sliders["messages"].value = 10
+    assert panel.wait(SECONDS)
+    assert "Done: 10 put, 10 got." in panel.status.value
+    panel.run_on_release.value = False
+    assert panel.sliders["messages"].continuous_update
+    panel.sliders["messages"].value = 5
+    assert panel.wait(0)
+    assert "Run starts 5 messages" in panel.status.value
+
+
+def test_number_typed_into_a_box_does_not_run(panel: Panel) -> None:
+    panel.run_on_release.value = True
+    panel.boxes["messages"].value = 20
+    assert panel.sliders["messages"].value == 20
+    assert panel.wait(0)
+    assert panel.result is None
+
+
+def test_slider_released_during_a_run_cancels_it_and_runs_anew(panel: Panel) -> None:
+    panel.run_on_release.value = True
+    start_long_run(panel)
+    panel.sliders["messages"].value = 20
+    panel.sliders["messages"].value = 10
+    assert panel.wait(SECONDS)
+    assert "Done: 10 put, 10 got." in panel.status.value
+    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_cancel_also_cancels_the_run_that_was_to_follow(panel: Panel) -> None:
+    panel.run_on_release.value = True
+    start_long_run(panel)
+    panel.sliders["messages"].value = 10
+    panel.cancel.click()
+    assert panel.wait(SECONDS)
+    assert "Cancelled" in panel.status.value or "Done: 10 put" in panel.status.value
+    assert not panel.run.disabled
+
+
+def test_run_in_another_panel_is_not_cancelled_by_the_run_that_was_to_follow(panel: Panel) -> None:
+    panel.run_on_release.value = True
+    other = Panel(QueueFlow(messages=30))
+    start_long_run(panel)
+    panel.sliders["messages"].value = 10
+    other.run.click()
+    assert other.wait(SECONDS)
+    assert panel.wait(SECONDS)
+    assert "Done: 30 put" in other.status.value
+
+
+@pytest.mark.parametrize("experiment", [PipeExchange(messages=20, duplex=True), ProcessStart(processes=2)])
+def test_panel_of_each_experiment_runs(fonts: None, nothing_left: Path, experiment: Experiment) -> None:
+    panel = Panel(experiment)
+    assert panel.experiment == experiment
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert 'role="status">Done: ' in panel.status.value
+    assert panel.result is not None
+    assert panel.result.experiment == experiment
+
+
+def test_choice_shows_its_names_and_holds_its_values() -> None:
+    choice = Panel(PipeExchange(duplex=True)).choices["duplex"]
+    assert choice.options == (("one-way", False), ("duplex", True))
+    assert choice.value is True
+    choice.value = False
+    assert choice.label == "one-way"
 
 
 def test_status_says_what_run_would_do(panel: Panel) -> None:

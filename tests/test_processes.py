@@ -231,6 +231,32 @@ def test_worker_leaves_with_code_0(context: BaseContext) -> None:
 
 
 @posix
+@pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
+def test_killed_worker_is_named_rather_than_one_that_lost_its_peer(
+    error: type[Exception], spawn: BaseContext
+) -> None:
+    go = spawn.Event()
+    with pytest.raises(WorkerError) as caught, ends_soon():  # noqa: SIM117
+        with ProcessGroup(spawn, deadline=AMPLE) as group:
+            group.start(group_workers.find_the_end_closed, go, error)
+            group.start(group_workers.kill_itself_later, go, 0.03)
+            all_up(group)
+            go.set()
+    assert str(caught.value) == "kill_itself_later was killed by SIGKILL before its worker returned"
+
+
+def test_worker_that_lost_its_peer_is_named_when_nobody_was_killed(spawn: BaseContext) -> None:
+    go = spawn.Event()
+    with pytest.raises(WorkerError) as caught, ends_soon():  # noqa: SIM117
+        with ProcessGroup(spawn, deadline=AMPLE) as group:
+            group.start(group_workers.sleep_long)
+            group.start(group_workers.find_the_end_closed, go, EOFError)
+            all_up(group)
+            go.set()
+    assert (caught.value.worker, caught.value.kind) == ("find_the_end_closed", "EOFError")
+
+
+@posix
 def test_worker_is_killed(context: BaseContext) -> None:
     error = failure_of(context, group_workers.kill_itself)
     assert str(error) == "failing was killed by SIGKILL before its worker returned"

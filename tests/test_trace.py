@@ -12,7 +12,7 @@ import group_workers
 import pytest
 
 from ipc_helpers import child
-from ipc_helpers.trace import GET, PUT, Event, Lane, Recorder
+from ipc_helpers.trace import RECEIVE, SEND, Event, Lane, Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 def test_lane_returns_what_was_recorded() -> None:
     recorder = Recorder(3)
     before = time.perf_counter_ns()
-    recorder.record(before - 5, PUT, 0, 64)
-    recorder.record(before - 4, GET, 2**40, 0)
-    recorder.record(before - 3, PUT, 7, 1024 * 1024)
+    recorder.record(before - 5, SEND, 0, 64)
+    recorder.record(before - 4, RECEIVE, 2**40, 0)
+    recorder.record(before - 3, SEND, 7, 1024 * 1024)
     after = time.perf_counter_ns()
     lane = Lane("producer 1", recorder.records())
     events = list(lane)
     assert [event._replace(ended=0) for event in events] == [
-        Event(before - 5, 0, PUT, 0, 64),
-        Event(before - 4, 0, GET, 2**40, 0),
-        Event(before - 3, 0, PUT, 7, 1024 * 1024),
+        Event(before - 5, 0, SEND, 0, 64),
+        Event(before - 4, 0, RECEIVE, 2**40, 0),
+        Event(before - 3, 0, SEND, 7, 1024 * 1024),
     ]
     ended = [event.ended for event in events]
     assert [before, *ended, after] == sorted([before, *ended, after])
@@ -42,7 +42,7 @@ def test_lane_returns_what_was_recorded() -> None:
 def test_column_is_one_field_of_all_events(field: str) -> None:
     recorder = Recorder(10)
     for number in range(7):
-        recorder.record(number, GET, number * 2, number * 3)
+        recorder.record(number, RECEIVE, number * 2, number * 3)
     lane = Lane("consumer 1", recorder.records())
     assert list(lane.column(field)) == [getattr(event, field) for event in lane]
 
@@ -52,13 +52,26 @@ def test_unknown_column_is_refused() -> None:
         Lane("producer 1", b"").column("color")
 
 
+def test_only_keeps_the_events_of_one_operation_in_their_order() -> None:
+    recorder = Recorder(6)
+    for number, operation in enumerate([SEND, RECEIVE, RECEIVE, SEND, RECEIVE]):
+        recorder.record(number, operation, number, 0)
+    lane = Lane("client", recorder.records())
+    assert list(lane.only(SEND)) == [event for event in lane if event.operation == SEND]
+    assert list(lane.only(RECEIVE).column("number")) == [1, 2, 4]
+    assert lane.only(SEND).who == "client"
+    assert lane.only(SEND).only(SEND).records == lane.only(SEND).records
+    assert len(lane.only(SEND).only(RECEIVE)) == 0
+    assert len(Lane("server", b"").only(SEND)) == 0
+
+
 @pytest.mark.parametrize("capacity", [0, 1, 5])
 def test_recorder_takes_its_capacity_and_no_more(capacity: int) -> None:
     recorder = Recorder(capacity)
     for number in range(capacity):
-        recorder.record(0, PUT, number, 0)
+        recorder.record(0, SEND, number, 0)
     with pytest.raises(struct.error):
-        recorder.record(0, PUT, capacity, 0)
+        recorder.record(0, SEND, capacity, 0)
     assert list(Lane("producer 1", recorder.records()).column("number")) == list(range(capacity))
 
 
@@ -69,9 +82,9 @@ def test_empty_lane() -> None:
 
 def test_records_are_bytes_that_travel() -> None:
     recorder = Recorder(2)
-    recorder.record(1, PUT, 2, 3)
+    recorder.record(1, SEND, 2, 3)
     records = recorder.records()
-    recorder.record(4, PUT, 5, 6)
+    recorder.record(4, SEND, 5, 6)
     assert type(records) is bytes
     assert len(Lane("producer 1", pickle.loads(pickle.dumps(records)))) == 1, "a copy, not a view"
 

@@ -6,15 +6,14 @@ import os
 from queue import Empty
 from time import perf_counter_ns
 
-from ipc_helpers.trace import GET, PUT, Recorder
+from ipc_helpers.payloads import Payloads
+from ipc_helpers.trace import RECEIVE, SEND, Recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing import Queue
     from multiprocessing.synchronize import Event, Semaphore
     from typing import Any
-
-_PERIOD = 251  # a prime, so that neighbouring messages, and those a power of two apart, differ
 
 
 def put_from_child(queue: Queue[Any], message: object) -> None:
@@ -53,13 +52,13 @@ def put_and_leave(queue: Queue[Any], count: int, size: int) -> None:
 def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Event) -> bytes:
     """Put one message for each number, then a sentinel for each consumer; return the records."""
     recorder = Recorder(len(numbers))
-    pattern = content_pattern(size)
+    payloads = Payloads(size)
     go.wait()
     for number in numbers:
-        message = number, content(pattern, number, size)
+        message = number, payloads.of(number)
         started = perf_counter_ns()
         queue.put(message)
-        recorder.record(started, PUT, number, size)
+        recorder.record(started, SEND, number, size)
     for _ in range(sentinels):
         queue.put(None)
     return recorder.records()
@@ -68,7 +67,7 @@ def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Ev
 def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Event) -> bytes:
     """Get messages and check them, until each producer has sent a sentinel; return the records."""
     recorder = Recorder(capacity)
-    pattern = content_pattern(size)
+    payloads = Payloads(size)
     go.wait()
     while producers:
         started = perf_counter_ns()
@@ -76,19 +75,7 @@ def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Eve
         if message is None:
             producers -= 1
             continue
-        number, body = message
-        recorder.record(started, GET, number, len(body))
-        if body != content(pattern, number, size):
-            raise ValueError(f"message {number} arrived with another content than it was sent with")
+        number, payload = message
+        recorder.record(started, RECEIVE, number, len(payload))
+        payloads.check(number, payload)
     return recorder.records()
-
-
-def content_pattern(size: int) -> bytes:
-    """Return the bytes that the payloads of one run are cut from."""
-    return (bytes(range(_PERIOD)) * (size // _PERIOD + 2))[: size + _PERIOD]
-
-
-def content(pattern: bytes, number: int, size: int) -> bytes:
-    """Return the payload of a message: its number decides where in the pattern it is cut."""
-    start = number % _PERIOD
-    return pattern[start : start + size]

@@ -1,0 +1,35 @@
+"""The payloads of numbered messages: the number decides the content, so a mixed-up message is found out."""
+
+from __future__ import annotations
+
+_PERIOD = 251  # a prime, so that neighbouring messages, and those a power of two apart, differ
+
+
+class Payloads:
+    """The payloads of one run, all of one size.
+
+    Parameters
+    ----------
+    size : int
+        Bytes in each, 0 or more.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._pattern = (bytes(range(_PERIOD)) * (size // _PERIOD + 2))[: size + _PERIOD]
+
+    def of(self, number: int) -> bytes:
+        """Return the payload of the message with this number."""
+        start = number % _PERIOD
+        return self._pattern[start : start + self._size]
+
+    def check(self, number: int, payload: bytes) -> None:
+        """Check the payload that a message arrived with.
+
+        Raises
+        ------
+        ValueError
+            When it is not the one that belongs to the number.
+        """
+        if payload != self.of(number):
+            raise ValueError(f"message {number} arrived with another content than it was sent with")
