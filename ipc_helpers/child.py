@@ -6,6 +6,7 @@ imports little, and no dataclasses: what this module loads, every spawned child 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import faulthandler
 import os
@@ -13,7 +14,6 @@ import pickle
 import select
 import signal
 import struct
-import threading
 import time
 from multiprocessing import connection, parent_process
 from multiprocessing.reduction import ForkingPickler
@@ -105,7 +105,8 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     left = (deadline - time.perf_counter_ns()) / 1e9
     # The Python thread below writes whole stacks, but needs the interpreter; this one, in C, does not.
     faulthandler.dump_traceback_later(max(left, 0) + _C_THREAD_DELAY, exit=True, file=stack_file)
-    threading.Thread(target=_watch, args=(stack_file.fileno(), deadline), daemon=True).start()
+    # A Thread object would add a tenth to the start of a child that is forked off.
+    _thread.start_new_thread(_watch, (stack_file.fileno(), deadline))
     _to_parent = to_parent
     outcome = _outcome(call)
     for start in range(0, len(outcome), _PART_SIZE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _PERIOD = 251  # a prime, so that neighbouring messages, and those a power of two apart, differ
+_CUT_BEFOREHAND = 4096  # bytes; all payloads of a period are then a megabyte at most
 
 
 class Payloads:
@@ -17,11 +18,13 @@ class Payloads:
     def __init__(self, size: int) -> None:
         self._size = size
         self._pattern = (bytes(range(_PERIOD)) * (size // _PERIOD + 2))[: size + _PERIOD]
+        starts = range(_PERIOD) if size <= _CUT_BEFOREHAND else ()
+        self._small = [self._pattern[start : start + size] for start in starts]
 
     def of(self, number: int) -> bytes:
         """Return the payload of the message with this number."""
         start = number % _PERIOD
-        return self._pattern[start : start + self._size]
+        return self._small[start] if self._small else self._pattern[start : start + self._size]
 
     def check(self, number: int, payload: bytes) -> None:
         """Check the payload that a message arrived with.

@@ -276,7 +276,8 @@ class ProcessGroup:
     Notes
     -----
     The children are daemons (see ``multiprocessing.Process.daemon``), so that an interpreter that
-    exits does not wait for them; they can't start processes of their own.
+    exits does not wait for them; they can't start processes of their own. Under forkserver, a group
+    that is the first to start the server has it load what wraps a worker, once for all children.
 
     Examples
     --------
@@ -595,6 +596,9 @@ def _start_helpers(context: BaseContext) -> None:
 
         resource_tracker.ensure_running()
         if method == "forkserver":
+            # Once for all children, unless somebody has asked for other modules or started the server before.
+            if getattr(forkserver._forkserver, "_preload_modules", None) == ["__main__"]:
+                forkserver.set_forkserver_preload(["__main__", child_side.__name__])
             forkserver.ensure_running()
 
 

@@ -225,3 +225,34 @@ def set_boxes(page: Page, values: dict[str, int]) -> None:
         box = page.get_by_label(label, exact=True)
         box.fill(str(value))
         box.press("Tab")
+
+
+def press_run(page: Page) -> None:
+    """Press the panel's Run."""
+    panel_of(page).get_by_role("button", name="Run", exact=True).click()
+
+
+def press_run_and_cancel(page: Page) -> None:
+    """Press the panel's Run, then Cancel at the first progress: by a script in the page, to be in time."""
+    panel_of(page).evaluate(
+        """panel => new Promise((resolve, reject) => {
+            const buttons = [...panel.querySelectorAll('button')];
+            const button = name => buttons.find(each => each.innerText === name);
+            setTimeout(() => reject(new Error('no progress within 30 seconds')), 30000);
+            new MutationObserver((_, observer) => {
+                const progress = panel.querySelector('progress');
+                if (progress && progress.value > 0 && !button('Cancel').disabled) {
+                    observer.disconnect();
+                    button('Cancel').click();
+                    resolve();
+                }
+            }).observe(panel, {subtree: true, childList: true, attributes: true});
+            button('Run').click();
+        })"""
+    )
+
+
+def close(page: Page) -> None:
+    """End the kernel of the open chapter and close the page."""
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.close()

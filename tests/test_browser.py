@@ -1,43 +1,111 @@
-"""A reader's way through a chapter, in a real JupyterLab and a real browser."""
+"""A reader's way through each chapter, in a real JupyterLab and a real browser."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lab import Lab, browser, cells, find_browser, panel_of, row_of, run_all, set_boxes
-from playwright.sync_api import Page, expect, sync_playwright
+from lab import (
+    NOTEBOOKS,
+    Lab,
+    browser,
+    cells,
+    close,
+    find_browser,
+    panel_of,
+    press_run,
+    press_run_and_cancel,
+    row_of,
+    run_all,
+    set_boxes,
+)
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHAPTER = "02-queue.ipynb"
 LAST_OUTPUT = "children left: 0"
-SLIDERS = [  # the label, the first two stops and the last
-    ("Messages", "1", "2", "100000"),
-    ("Payload (bytes)", "0", "1", "1048576"),
-    ("Producers", "1", "2", "4"),
-    ("Consumers", "1", "2", "4"),
-    ("maxsize (0: no bound)", "0", "1", "32767"),
-]
-DEFAULTS = {"Payload (bytes)": 64, "Producers": 1, "Consumers": 1, "maxsize (0: no bound)": 0}
-LONG_RUN = DEFAULTS | {"Messages": 100_000, "maxsize (0: no bound)": 1}
+MESSAGES = ("Messages", "1", "2", "100000")
+PAYLOAD = ("Payload (bytes)", "0", "1", "1048576")
+
+
+@dataclass(frozen=True)
+class Play:
+    """A chapter's panel: its sliders, and what to type into its boxes for two short runs and a long one."""
+
+    sliders: list[tuple[str, str, str, str]]  # the label, the first two stops and the last
+    short: tuple[dict[str, int], dict[str, int]]
+    done: tuple[str, str]
+    alt: tuple[str, str]
+    lane: str
+    long: dict[str, int]
+    exact: str = "Messages"
+    defaults: dict[str, int] = field(default_factory=dict)
+    runs_on_release: bool = False
+
+
+PLAYS = {
+    "00-start-here": Play(
+        sliders=[MESSAGES],
+        short=({"Messages": 300}, {"Messages": 700}),
+        done=("Done: 300 put, 300 got.", "Done: 700 put, 700 got."),
+        alt=("300 messages of 64 bytes", "700 messages of 64 bytes"),
+        lane="consumer 1",
+        long={"Messages": 100_000},
+        runs_on_release=True,
+    ),
+    "01-processes": Play(
+        sliders=[("Processes", "1", "2", "16"), ("Argument (bytes)", "0", "1", "1048576")],
+        short=({"Processes": 2}, {"Processes": 3}),
+        done=("Done: 2 started, 2 up.", "Done: 3 started, 3 up."),
+        alt=("2 processes with an argument", "3 processes with an argument"),
+        lane="child 2",
+        long={"Processes": 16, "Argument (bytes)": 1_048_576},
+        exact="Argument (bytes)",
+        defaults={"Argument (bytes)": 0},
+    ),
+    "02-queue": Play(
+        sliders=[
+            MESSAGES,
+            PAYLOAD,
+            ("Producers", "1", "2", "4"),
+            ("Consumers", "1", "2", "4"),
+            ("maxsize (0: no bound)", "0", "1", "32767"),
+        ],
+        short=({"Messages": 300}, {"Messages": 700}),
+        done=("Done: 300 put, 300 got.", "Done: 700 put, 700 got."),
+        alt=("300 messages of 64 bytes", "700 messages of 64 bytes"),
+        lane="consumer 1",
+        long={"Messages": 100_000, "maxsize (0: no bound)": 1},
+        defaults={"Payload (bytes)": 64, "Producers": 1, "Consumers": 1, "maxsize (0: no bound)": 0},
+    ),
+    "03-pipe": Play(
+        sliders=[MESSAGES, PAYLOAD],
+        short=({"Messages": 300}, {"Messages": 700}),
+        done=("Done: 300 sent, 300 received.", "Done: 700 sent, 700 received."),
+        alt=("300 messages of 64 bytes", "700 messages of 64 bytes"),
+        lane="receiver",
+        long={"Messages": 100_000, "Payload (bytes)": 2_048},
+        defaults={"Payload (bytes)": 64},
+    ),
+}
 
 
 class Reader(NamedTuple):
     lab: Lab
     page: Page
+    play: Play
     console: list[str]
     requests: list[str]
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """The chapter, open and run as a whole."""
+def lab_and_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Browser]]:
     path = find_browser()
     if path is None:
         words = "no Chromium, Chrome or Edge was found: install one of them to run the browser tests"
@@ -49,16 +117,28 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         sync_playwright() as playwright,
         browser(playwright, path) as running,
     ):
-        page = running.new_page(viewport={"width": 1280, "height": 900})
-        console: list[str] = []
-        requests: list[str] = []
-        page.on("console", lambda message: message.type == "error" and console.append(message.text))
-        page.on("pageerror", lambda error: console.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("websocket", lambda socket: requests.append(socket.url))
-        lab.open(page, CHAPTER)
-        run_all(page, LAST_OUTPUT)
-        yield Reader(lab, page, console, requests)
+        yield lab, running
+
+
+@pytest.fixture(scope="module", params=PLAYS)
+def reader(lab_and_browser: tuple[Lab, Browser], request: pytest.FixtureRequest) -> Iterator[Reader]:
+    """A chapter, open and run as a whole."""
+    lab, running = lab_and_browser
+    page = running.new_page(viewport={"width": 1280, "height": 900})
+    console: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: message.type == "error" and console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("websocket", lambda socket: requests.append(socket.url))
+    lab.open(page, f"{request.param}.ipynb")
+    run_all(page, LAST_OUTPUT)
+    yield Reader(lab, page, PLAYS[request.param], console, requests)
+    close(page)
+
+
+def test_every_chapter_is_read_here() -> None:
+    assert set(PLAYS) == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
 
 
 def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
@@ -70,89 +150,107 @@ def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
     assert failed == []
 
 
-@pytest.mark.parametrize(("label", "first", "second", "last"), SLIDERS)
-def test_slider_moves_by_keyboard_and_its_box_follows(
-    reader: Reader, label: str, first: str, second: str, last: str
-) -> None:
-    row = row_of(reader.page, label)
-    box, handle = row.get_by_label(label), row.locator(".noUi-handle")
+def test_every_picture_of_the_text_is_shown(reader: Reader) -> None:
+    pictures = reader.page.locator(".jp-MarkdownOutput img").all()
+    assert all(
+        picture.evaluate("image => image.decode().then(() => image.naturalWidth)") for picture in pictures
+    )
+
+
+def test_sliders_move_by_keyboard_and_their_boxes_follow(reader: Reader) -> None:
+    for label, first, second, last in reader.play.sliders:
+        row = row_of(reader.page, label)
+        box, handle = row.get_by_label(label), row.locator(".noUi-handle")
+        handle.focus()
+        handle.press("End")
+        expect(box).to_have_value(last)
+        handle.press("Home")
+        expect(box).to_have_value(first)
+        handle.press("ArrowRight")
+        expect(box).to_have_value(second)
+
+
+def test_sliders_move_by_mouse_and_their_boxes_follow(reader: Reader) -> None:
+    mouse = reader.page.mouse
+    for label, first, second, last in reader.play.sliders:
+        row = row_of(reader.page, label)
+        box, handle = row.get_by_label(label), row.locator(".noUi-handle")
+        box.fill(second)
+        box.press("Tab")
+        expect(handle).to_have_attribute("aria-valuenow", "1.0")
+        handle.scroll_into_view_if_needed()
+        track = row.locator(".noUi-target").bounding_box()
+        assert track is not None
+        for end, value in ((track["x"] + track["width"], last), (track["x"], first)):
+            grip = handle.bounding_box()
+            assert grip is not None
+            middle = grip["y"] + grip["height"] / 2
+            mouse.move(grip["x"] + grip["width"] / 2, middle)
+            mouse.down()
+            mouse.move(end, middle, steps=10)
+            if not reader.play.runs_on_release:  # then it follows at the release alone
+                expect(box).to_have_value(value)
+            mouse.up()
+            expect(box).to_have_value(value)
+
+
+def test_released_slider_shows_a_new_figure(reader: Reader) -> None:
+    page = reader.page
+    switch = panel_of(page).get_by_label("Run when a slider is released")
+    switch.check()
+    label, _, second, _ = reader.play.sliders[0]
+    set_boxes(page, reader.play.defaults)
+    handle = row_of(page, label).locator(".noUi-handle")
     handle.focus()
-    handle.press("End")
-    expect(box).to_have_value(last)
     handle.press("Home")
-    expect(box).to_have_value(first)
     handle.press("ArrowRight")
-    expect(box).to_have_value(second)
-
-
-@pytest.mark.parametrize(("label", "first", "second", "last"), SLIDERS)
-def test_slider_moves_by_mouse_and_its_box_follows(
-    reader: Reader, label: str, first: str, second: str, last: str
-) -> None:
-    row = row_of(reader.page, label)
-    box, handle = row.get_by_label(label), row.locator(".noUi-handle")
-    box.fill(second)
-    box.press("Tab")
-    expect(handle).to_have_attribute("aria-valuenow", "1.0")
-    handle.scroll_into_view_if_needed()
-    grip = handle.bounding_box()
-    track = row.locator(".noUi-target").bounding_box()
-    assert grip is not None
-    assert track is not None
-    middle = grip["y"] + grip["height"] / 2
-    reader.page.mouse.move(grip["x"] + grip["width"] / 2, middle)
-    reader.page.mouse.down()
-    for end, value in ((track["x"] + track["width"], last), (track["x"], first)):
-        reader.page.mouse.move(end, middle, steps=10)
-        expect(box).to_have_value(value)
-    reader.page.mouse.up()
+    expect(panel_of(page).get_by_role("status")).to_contain_text(f"Done: {second} ", timeout=30_000)
+    expect(panel_of(page).locator("figure img")).to_have_attribute("alt", re.compile(f"^{second} "))
+    if not reader.play.runs_on_release:
+        switch.uncheck()
 
 
 def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> None:
-    row = row_of(reader.page, "Messages")
-    box, handle = row.get_by_label("Messages"), row.locator(".noUi-handle")
+    label = reader.play.exact
+    row = row_of(reader.page, label)
+    box, handle = row.get_by_label(label), row.locator(".noUi-handle")
     box.fill("2")
     box.press("Tab")
-    expect(handle).to_have_attribute("aria-valuenow", "1.0")
+    before = handle.get_attribute("aria-valuenow")
     box.fill("37")
     box.press("Tab")
-    expect(handle).to_have_attribute("aria-valuenow", "5.0")
+    expect(handle).not_to_have_attribute("aria-valuenow", str(before))
     expect(box).to_have_value("37")
 
 
 def test_run_shows_a_new_figure_and_its_numbers(reader: Reader) -> None:
-    page = reader.page
+    page, play = reader.page, reader.play
     figure = panel_of(page).locator("figure img")
-    set_boxes(page, DEFAULTS | {"Messages": 300})
-    press_run(page)
-    expect(panel_of(page).get_by_text("Done: 300 put, 300 got.")).to_be_visible(timeout=30_000)
-    expect(figure).to_have_attribute("alt", re.compile("^300 messages of 64 bytes"))
-    before = figure.get_attribute("src")
-    set_boxes(page, {"Messages": 700})
-    press_run(page)
-    expect(panel_of(page).get_by_text("Done: 700 put, 700 got.")).to_be_visible(timeout=30_000)
-    expect(figure).to_have_attribute("alt", re.compile("^700 messages of 64 bytes"))
-    assert figure.get_attribute("src") != before
-    expect(panel_of(page).locator("table")).to_contain_text("consumer 1")
+    shown: list[str | None] = []
+    for values, done, alt in zip(play.short, play.done, play.alt, strict=True):
+        set_boxes(page, play.defaults | values)
+        press_run(page)
+        expect(panel_of(page).get_by_text(done)).to_be_visible(timeout=30_000)
+        expect(figure).to_have_attribute("alt", re.compile(f"^{alt}"))
+        shown.append(figure.get_attribute("src"))
+    assert shown[0] != shown[1]
+    expect(panel_of(page).locator("table")).to_contain_text(play.lane)
 
 
 def test_bad_value_is_refused_in_words(reader: Reader) -> None:
-    set_boxes(reader.page, {"Messages": 100_001})
+    label, _, _, last = reader.play.sliders[0]
+    set_boxes(reader.page, {label: int(last) + 1})
     press_run(reader.page)
-    expect(panel_of(reader.page).get_by_role("alert")).to_have_text(
-        "messages must be from 1 to 100,000, not 100,001"
+    expect(panel_of(reader.page).get_by_role("alert")).to_contain_text(
+        f"must be from 1 to {int(last):,}, not {int(last) + 1:,}"
     )
     assert reader.lab.workers() == []
 
 
 def test_cancel_frees_the_panel_within_a_second_and_leaves_no_child(reader: Reader) -> None:
     page = reader.page
-    set_boxes(page, LONG_RUN)
-    press_run(page)
-    progress = panel_of(page).locator("progress")
-    expect(progress).not_to_have_attribute("value", "0", timeout=30_000)
-    assert len(reader.lab.workers()) == 2
-    panel_of(page).get_by_role("button", name="Cancel").click()
+    set_boxes(page, reader.play.defaults | reader.play.long)
+    press_run_and_cancel(page)
     expect(panel_of(page).get_by_role("button", name="Run")).to_be_enabled(timeout=1000)
     expect(panel_of(page).get_by_role("status")).to_contain_text("Cancelled")
     gone_by = time.monotonic() + 1
@@ -183,7 +281,3 @@ def test_console_shows_no_error(reader: Reader) -> None:
 def test_no_request_leaves_the_machine(reader: Reader) -> None:
     own = (reader.lab.url, reader.lab.url.replace("http", "ws"), "data:", "blob:")
     assert [url for url in reader.requests if not url.startswith(own)] == []
-
-
-def press_run(page: Page) -> None:
-    panel_of(page).get_by_role("button", name="Run").click()

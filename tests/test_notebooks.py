@@ -21,11 +21,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from prose import broken_links, headings, images, without_code
 from refresh_outputs import code_cells, find_notebooks, is_compared
 
-from ipc_helpers.workers import queues
+from ipc_helpers.workers import pipes, queues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import ModuleType
 
 NOTEBOOKS = find_notebooks()
 QUEUE_CHAPTER = refresh_outputs.ROOT / "notebooks" / "02-queue.ipynb"
@@ -33,6 +34,11 @@ QUEUE_METHODS = (
     *("put", "get", "put_nowait", "get_nowait", "qsize", "full", "empty"),
     *("close", "join_thread", "cancel_join_thread"),
 )
+PIPE_CHAPTER = QUEUE_CHAPTER.with_name("03-pipe.ipynb")
+CONNECTION_METHODS = (
+    *("send", "recv", "fileno", "close", "poll", "send_bytes", "recv_bytes", "recv_bytes_into"),
+)
+CONNECTION_PROPERTIES = ("closed", "readable", "writable")
 OPENING = ("What you'll do", "What you'll learn", "What you'll need", "Time")
 CLOSING = ("Recap", "Check yourself", "Next")
 LONGEST_CELL = 15  # lines of code: what a reader takes in at once
@@ -230,18 +236,26 @@ CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
 )
 
 
-def calls_every_queue_method(chapter: Chapter) -> Iterator[str]:
+def uses_in_compared_cells(
+    chapter: Chapter, workers: ModuleType, methods: Sequence[str], properties: Sequence[str] = ()
+) -> Iterator[str]:
     """A call counts in a cell that is compared, and in a worker that such a cell names."""
     compared = [cell.source for _, cell in chapter.code if is_compared(cell)]
-    workers = [
+    module = workers.__name__.rpartition(".")[2]
+    named = [
         inspect.getsource(worker)
-        for name, worker in inspect.getmembers(queues, inspect.isfunction)
-        if any(re.search(rf"\bqueues\.{name}\b", source) for source in compared)
+        for name, worker in inspect.getmembers(workers, inspect.isfunction)
+        if any(re.search(rf"\b{module}\.{name}\b", source) for source in compared)
     ]
-    called = {method for source in (*compared, *workers) for method, _ in calls(source)}
-    for method in QUEUE_METHODS:
-        if method not in called:
-            yield f"{method} is not called in a compared cell"
+    called = {method for source in (*compared, *named) for method, _ in calls(source)}
+    read = {
+        node.attr
+        for source in (*compared, *named)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+    }
+    yield from (f"{name} is not called in a compared cell" for name in methods if name not in called)
+    yield from (f"{name} is not read in a compared cell" for name in properties if name not in read)
 
 
 # The chapters themselves.
@@ -258,7 +272,12 @@ def test_chapter(check: Callable[[Chapter], Iterator[str]], path: Path) -> None:
 
 
 def test_the_queue_chapter_calls_every_method() -> None:
-    assert list(calls_every_queue_method(read(QUEUE_CHAPTER))) == []
+    assert list(uses_in_compared_cells(read(QUEUE_CHAPTER), queues, QUEUE_METHODS)) == []
+
+
+def test_the_pipe_chapter_calls_every_method_and_reads_every_property() -> None:
+    missing = uses_in_compared_cells(read(PIPE_CHAPTER), pipes, CONNECTION_METHODS, CONNECTION_PROPERTIES)
+    assert list(missing) == []
 
 
 def test_the_notebooks_are_small_to_fetch() -> None:
@@ -400,13 +419,23 @@ def test_a_queue_method_that_is_not_called_is_found_out(chapter: Chapter, method
     chapter.notebook.cells[1].source = "\n".join(f"box.{name}()" for name in others)
     chapter.notebook.cells[4].source = f"box.{method}()"  # not compared
     chapter.notebook.cells[3].source = f"handler = box.{method}"  # not called
-    assert list(calls_every_queue_method(chapter)) == [f"{method} is not called in a compared cell"]
+    assert list(uses_in_compared_cells(chapter, queues, QUEUE_METHODS)) == [
+        f"{method} is not called in a compared cell"
+    ]
+
+
+def test_a_property_that_is_read_nowhere_is_noticed(chapter: Chapter) -> None:
+    chapter.notebook.cells[1].source = "print(end.closed, end.writable)"
+    missing = uses_in_compared_cells(chapter, pipes, (), CONNECTION_PROPERTIES)
+    assert list(missing) == ["readable is not read in a compared cell"]
 
 
 def test_a_queue_method_counts_in_a_worker_that_a_cell_uses(chapter: Chapter) -> None:
-    before = set(calls_every_queue_method(chapter))
+    before = set(uses_in_compared_cells(chapter, queues, QUEUE_METHODS))
     chapter.notebook.cells[1].source = "group.start(queues.put_one, box, 1)"
-    assert before - set(calls_every_queue_method(chapter)) == {"put is not called in a compared cell"}
+    assert before - set(uses_in_compared_cells(chapter, queues, QUEUE_METHODS)) == {
+        "put is not called in a compared cell"
+    }
 
 
 # Strict nbval, in a pytest of its own.

@@ -1,0 +1,35 @@
+"""Bare workers for the benchmark: they import nothing beyond the standard library."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from multiprocessing import Queue
+    from multiprocessing.connection import Connection
+    from multiprocessing.synchronize import Event
+    from typing import Any
+
+
+def send_one(connection: Connection[Any, Any]) -> None:
+    connection.send("up")
+
+
+def put_all(
+    queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any], messages: list[Any]
+) -> None:
+    up.set()
+    go.wait()
+    started = perf_counter_ns()
+    for message in messages:
+        queue.put(message)
+    clock.send(started)
+
+
+def get_all(queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any], count: int) -> None:
+    up.set()
+    go.wait()
+    for _ in range(count):
+        queue.get()
+    clock.send(perf_counter_ns())
