@@ -149,14 +149,12 @@ class Lab:
         return psutil.Process(self._server.pid).children(recursive=True)
 
     def workers(self) -> list[psutil.Process]:
-        """Return the processes below the kernels, without the standard library's resource tracker."""
+        """Return the children that kernels have spawned; the standard library's own helpers are none."""
         found = []
-        for kernel in psutil.Process(self._server.pid).children():
+        for process in self.descendants():
             with contextlib.suppress(psutil.NoSuchProcess):
-                for process in kernel.children(recursive=True):
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        if "resource_tracker" not in " ".join(process.cmdline()):
-                            found.append(process)
+                if "--multiprocessing-fork" in process.cmdline():
+                    found.append(process)
         return found
 
     def open(self, page: Page, chapter: str) -> None:

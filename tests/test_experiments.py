@@ -346,9 +346,9 @@ def test_error_in_progress_ends_the_run() -> None:
 @pytest.mark.parametrize("duplex", [False, True])
 def test_progress_of_an_exchange_goes_from_0_to_the_number_of_steps(duplex: bool) -> None:
     seen: list[int] = []
-    PipeExchange(messages=20_000, duplex=duplex).run(progress=seen.append, deadline=AMPLE)
+    PipeExchange(messages=100_000, duplex=duplex).run(progress=seen.append, deadline=AMPLE)
     assert seen == sorted(seen)
-    assert (seen[0], seen[-1]) == (0, 20_000)
+    assert (seen[0], seen[-1]) == (0, 100_000)
     assert len(set(seen)) > 2, "nothing between the start and the end"
 
 

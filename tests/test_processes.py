@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-DEADLINE = 2.0  # seconds, where it is to pass: the worker must be at its place by then, on a busy machine too
+# Seconds, where it is to pass: the worker must be at its place by then, on a busy machine too.
+DEADLINE = 2.0 if sys.platform == "linux" else 5.0
 AMPLE = 60.0  # seconds, where it must not pass
 SOON = 20.0  # seconds: far more than an end takes, far less than AMPLE
 
@@ -347,7 +348,7 @@ def stacks_at_deadline(context: BaseContext, *calls: tuple[Any, ...]) -> dict[st
     stacks = caught.value.stacks
     assert list(stacks) == [child.name for child in group.children]
     text = str(caught.value)
-    assert "still running after 2 s" in text
+    assert f"still running after {DEADLINE:g} s" in text
     assert all(f"\n\n{name}:\n{stack}" in text for name, stack in stacks.items())
     return stacks
 
@@ -411,7 +412,7 @@ def test_those_that_are_stuck_are_in_one_error(context: BaseContext) -> None:
         group.start(group_workers.sleep_long)
         returned = group.start(group_workers.add, 1, 2)
         group.start(group_workers.wait_for_lock, lock)
-    assert str(caught.value).startswith("2 workers were still running after 2 s\n")
+    assert str(caught.value).startswith(f"2 workers were still running after {DEADLINE:g} s\n")
     assert {name: main_thread(stack) for name, stack in caught.value.stacks.items()} == {
         "sleep_long": ["sleep_long"],
         "wait_for_lock": ["wait_for_lock"],
