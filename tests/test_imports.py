@@ -28,6 +28,7 @@ FLOORS = {
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
     "ipc_helpers.processes": PARENT,
+    "ipc_helpers.environment": PARENT,
     "ipc_helpers.experiments": PARENT,
     "ipc_helpers.figures": VIEW,
     "ipc_helpers.panels": VIEW,

@@ -1,0 +1,341 @@
+"""What the check of chapter 00 says: here, on machines that lack something, and to a new user in a kernel."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import multiprocessing
+import os
+import sys
+from functools import partial
+from importlib import metadata
+from multiprocessing import queues, reduction, synchronize, util
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+import refresh_outputs
+from nbclient import NotebookClient
+
+from ipc_helpers import DeadlineError, ProcessGroup, environment
+from ipc_helpers.environment import FINE, NOTE, PROBLEM, Environment, Finding, check_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from nbformat import NotebookNode
+
+CHAPTER = refresh_outputs.ROOT / "notebooks" / "00-start-here.ipynb"
+
+
+def finding(found: Environment, what: str) -> Finding:
+    return next(item for item in found.findings if item.what == what)
+
+
+# Here, where everything works.
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_here_nothing_is_missing() -> None:
+    found = check_environment()
+    assert found.problems == ()
+    assert found.child_answered
+    assert found.start_methods == tuple(multiprocessing.get_all_start_methods())
+    for name in ("jupyterlab", "ipywidgets", "matplotlib", "numpy"):
+        assert finding(found, name).found == metadata.version(name)
+
+
+def test_every_requirement_is_understood() -> None:
+    requirements = metadata.requires("ipc_helpers") or []
+    parsed = dict(map(environment._parsed, requirements))
+    assert set(environment._NEEDED_FOR) < set(parsed)
+    assert set(parsed) == {*environment._NEEDED_FOR, "jupyterlab"}
+    for requirement, (name, bounds) in zip(requirements, parsed.items(), strict=True):
+        assert sorted(requirement.removeprefix(name).split(",")) == sorted(map("".join, bounds.items()))
+        assert sorted(bounds) == ["<", ">="]
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [
+        ("8.1", (8, 1, 0, 0)),
+        ("10.0.1", (10, 0, 1, 0)),
+        ("4.2.0rc1", (4, 2, 0, 0)),
+        ("4.2.dev3", (4, 2, 0, 0)),
+        ("1.2.3.4.5", (1, 2, 3, 4)),
+        ("unknown", (0, 0, 0, 0)),
+    ],
+)
+def test_versions_are_compared_as_numbers(version: str, numbers: tuple[int, ...]) -> None:
+    assert environment._numbers(version) == numbers
+
+
+# How a finding is shown.
+
+
+def test_a_table_and_its_text_have_every_finding() -> None:
+    findings = (
+        Finding("CPUs", "<2>"),
+        Finding("Queue", "none", NOTE, "A & B."),
+        Finding("x", "y", PROBLEM, "C."),
+    )
+    found = Environment(findings, ("spawn",), child_answered=True)
+    assert (found.notes, found.problems) == (("A & B.",), ("C.",))
+    assert repr(found) == "CPUs: <2> (fine)\nQueue: none (note)\n    A & B.\nx: y (problem)\n    C."
+    shown = found._repr_html_()
+    assert ">&lt;2&gt;</td>" in shown
+    assert "<strong>note</strong>: A &amp; B.</td>" in shown
+    assert "<strong>problem</strong>: C.</td>" in shown
+    assert shown.count("<tr>") == 1 + len(findings)
+
+
+# On machines that lack something.
+
+
+def refuse(kind: type[Exception], *arguments: Any) -> Callable[..., Any]:
+    def raise_it(*_: Any, **__: Any) -> Any:
+        raise kind(*arguments)
+
+    return raise_it
+
+
+def version_of(name: str, version: str) -> Callable[[str], str]:
+    real = metadata.version
+    return lambda asked: version if asked == name else real(asked)
+
+
+def has_no(name: str) -> Callable[..., Any]:
+    real = importlib.util.find_spec
+    return lambda asked, *rest: None if asked == name else real(asked, *rest)
+
+
+NOT_ALLOWED = refuse(PermissionError, errno.EPERM, "not allowed")
+CASES = [
+    (
+        "numpy",
+        (metadata, "version", version_of("numpy", "1.3")),
+        PROBLEM,
+        "numpy 1.3 is too old: 1.23 or newer",
+    ),
+    ("numpy", (metadata, "version", version_of("numpy", "99.0")), NOTE, "newer than what the chapters"),
+    ("matplotlib", (importlib.util, "find_spec", has_no("matplotlib")), PROBLEM, "so there are no figures"),
+    ("ipywidgets", (importlib.util, "find_spec", has_no("ipywidgets")), PROBLEM, sys.executable),
+    ("ipywidgets", (importlib.util, "find_spec", has_no("ipywidgets")), PROBLEM, '%pip install "ipywidgets'),
+    (
+        "ipywidgets",
+        (metadata, "version", refuse(metadata.PackageNotFoundError, "ipywidgets")),
+        PROBLEM,
+        "ipywidgets is missing",
+    ),
+    ("jupyterlab", (importlib.util, "find_spec", has_no("jupyterlab")), NOTE, "something else shows you"),
+    (
+        "Packages",
+        (metadata, "requires", refuse(metadata.PackageNotFoundError, "ipc_helpers")),
+        NOTE,
+        "used but not installed",
+    ),
+    (
+        "A child process",
+        (util, "spawnv_passfds", NOT_ALLOWED),
+        PROBLEM,
+        "did not answer (StartError: the child could not be started: PermissionError",
+    ),
+    (
+        "A child process",
+        (ProcessGroup, "start", refuse(DeadlineError, 30, {"the child": "its stack"})),
+        PROBLEM,
+        "did not answer (DeadlineError: the child was still running after 30 s), so",
+    ),
+    ("Semaphores", (synchronize.SemLock, "__init__", NOT_ALLOWED), PROBLEM, "a Queue needs some"),
+    (
+        "Queue.qsize()",
+        (queues.Queue, "qsize", refuse(NotImplementedError)),
+        NOTE,
+        "can't be asked for here",
+    ),
+    ("Start methods", (reduction, "HAVE_SEND_HANDLE", False), NOTE, "no forkserver here. Every cell works"),
+]
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(
+    ("what", "change", "verdict", "words"), CASES, ids=[f"{case[0]}, {case[2]}" for case in CASES]
+)
+def test_what_is_missing_is_said_in_words(
+    what: str, change: tuple[Any, str, Any], verdict: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if change[0] is util and os.name == "nt":
+        monkeypatch.setattr("_winapi.CreateProcess", change[2])
+    else:
+        monkeypatch.setattr(*change)
+    found = check_environment()
+    assert finding(found, what).verdict == verdict
+    assert words in finding(found, what).words
+    assert found.child_answered == (what != "A child process")
+    assert finding(found, what).words in (found.problems if verdict == PROBLEM else found.notes)
+
+
+def test_a_child_is_tried_where_processes_can_not_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipc_helpers.processes", None)  # as in a browser's Python
+    found = check_environment()
+    assert not found.child_answered
+    assert "ModuleNotFoundError" in finding(found, "A child process").words
+
+
+def test_one_cpu_and_another_python_are_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("process_cpu_count", "cpu_count"):
+        monkeypatch.setattr(os, name, lambda: None, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr("platform.python_implementation", lambda: "PyPy")
+    found = check_environment()
+    assert finding(found, "CPUs this process may use")[1:3] == ("1", NOTE)
+    assert finding(found, "Python").verdict == NOTE
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+@pytest.mark.parametrize(("limit", "verdict"), [(256, NOTE), (4096, FINE), (None, FINE)])
+def test_a_low_limit_of_open_files_is_a_note(
+    limit: int | None, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    soft = resource.RLIM_INFINITY if limit is None else limit
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    (shown,) = environment._open_files()
+    assert shown[1:3] == ("no limit" if limit is None else f"{limit:,}", verdict)
+
+
+def test_a_platform_without_fcntl_and_resource_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fcntl", "resource"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert environment._pipe().verdict == NOTE
+    assert list(environment._open_files()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it")
+def test_the_room_in_a_pipe_is_told() -> None:
+    import fcntl
+
+    receiver, sender = os.pipe()
+    room = fcntl.fcntl(sender, fcntl.F_GETPIPE_SZ)
+    os.close(receiver)
+    os.close(sender)
+    assert environment._pipe() == Finding("Room in a pipe", f"{room:,} bytes")
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict", "words"),
+    [
+        (("fork", "spawn", "forkserver"), FINE, ""),
+        (("spawn",), NOTE, "There is no fork and no forkserver here. Every cell works all the same"),
+        (("fork", "spawn"), NOTE, "There is no forkserver here."),
+        (("fork",), PROBLEM, "The start method spawn is missing"),
+    ],
+)
+def test_a_start_method_that_is_missing(names: tuple[str, ...], verdict: str, words: str) -> None:
+    shown = environment._start_methods(names)
+    assert (shown.found, shown.verdict) == (", ".join(names), verdict)
+    assert shown.words.startswith(words)
+
+
+# As a new user: run all cells in a kernel, in a Python that lacks something.
+
+HIDE = """
+from importlib import machinery
+
+find_spec = machinery.PathFinder.find_spec
+
+
+def find_others(name, path=None, target=None):
+    return None if name == {name!r} else find_spec(name, path, target)
+
+
+machinery.PathFinder.find_spec = staticmethod(find_others)
+"""
+LIMIT = """
+import multiprocessing
+from multiprocessing import context
+
+context._concrete_contexts = {{name: context._concrete_contexts[name] for name in {names!r}}}
+context._default_context._default_context = context._concrete_contexts[{names!r}[0]]
+multiprocessing.get_all_start_methods = lambda: [*{names!r}]
+"""
+
+
+def run_all(startup: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[NotebookNode, str]:
+    """Run the chapter in a Python that runs some code first; return it, and how it failed ("" if not)."""
+    (folder / "sitecustomize.py").write_text(startup, encoding="utf-8")
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    notebook = refresh_outputs.tidy(nbformat.read(CHAPTER, as_version=4))
+    for cell in refresh_outputs.code_cells(notebook):
+        cell.outputs = []
+    # A kernel that ends by itself first waits for the resource tracker, which does not heed its SIGTERM.
+    at_once = partial(NotebookClient, shutdown_kernel="immediate")
+    monkeypatch.setattr(refresh_outputs, "NotebookClient", at_once)
+    try:
+        refresh_outputs.run(notebook, CHAPTER.parent)
+    except refresh_outputs.NotRefreshedError as error:
+        return notebook, str(error)
+    return refresh_outputs.tidy(notebook), ""
+
+
+def shown(notebook: NotebookNode) -> list[str]:
+    """Return what each code cell shows: what it printed, and its value in all forms."""
+    return [
+        "".join(output.get("text") or "".join(output.get("data", {}).values()) for output in cell.outputs)
+        for cell in refresh_outputs.code_cells(notebook)
+    ]
+
+
+def first(texts: Sequence[str], words: str) -> str:
+    return next((text for text in texts if words in text), f"{words!r} is nowhere in {texts}")
+
+
+@pytest.mark.parametrize(
+    ("name", "last_words"),
+    [
+        ("matplotlib", "no panel: figures are drawn with matplotlib: python -m pip install"),
+        ("ipywidgets", "no panel: panels are made of ipywidgets: python -m pip install"),
+    ],
+)
+def test_new_user_with_a_package_missing(
+    name: str, last_words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook, failure = run_all(HIDE.format(name=name), tmp_path, monkeypatch)
+    texts = shown(notebook)
+    words = first(texts, "Missing: ")
+    assert f"Missing: {name}\n" in words
+    assert f"This kernel runs in: {sys.executable}\n" in words
+    assert "%pip install --editable .." in words
+    assert f"problems: {name} is missing, so there are no" in first(texts, "problems: ")
+    assert "a child process answered: True" in first(texts, "a child process answered")
+    assert "got: 100" in first(texts, "got: "), "whatever needs no panel runs"
+    assert last_words in first(texts, "no panel: ")
+    assert failure == ""
+    assert f"problems: {name} is missing" in texts[-1]
+
+
+def test_new_user_in_a_python_without_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook, failure = run_all(HIDE.format(name="ipc_helpers"), tmp_path, monkeypatch)
+    assert "Missing: ipc_helpers\n" in first(shown(notebook), "Missing: ")
+    assert "ModuleNotFoundError: No module named 'ipc_helpers'" in failure
+
+
+def test_new_user_with_spawn_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook, failure = run_all(LIMIT.format(names=("spawn",)), tmp_path, monkeypatch)
+    assert failure == ""
+    assert "There is no fork and no forkserver here." in first(shown(notebook), "Start methods")
+    stored = nbformat.read(CHAPTER, as_version=4)
+    assert refresh_outputs.matters(notebook) == refresh_outputs.matters(stored)
+
+
+def test_new_user_without_spawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if multiprocessing.get_all_start_methods() == ["spawn"]:
+        pytest.skip("this platform has no other")
+    notebook, failure = run_all(LIMIT.format(names=("fork",)), tmp_path, monkeypatch)
+    texts = shown(notebook)
+    assert "problems: The start method spawn is missing, and every chapter" in first(texts, "problems: ")
+    assert "spawn is here: False" in first(texts, "spawn is here: ")
+    assert "ValueError: cannot find context for 'spawn'" in failure
