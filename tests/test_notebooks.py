@@ -42,12 +42,13 @@ CONNECTION_PROPERTIES = ("closed", "readable", "writable")
 OPENING = ("What you'll do", "What you'll learn", "What you'll need", "Time")
 CLOSING = ("Recap", "Check yourself", "Next")
 LONGEST_CELL = 15  # lines of code: what a reader takes in at once
-# A call of the method with these arguments may wait for ever. (A recv is bounded by a poll before it.)
+# A call of the method with these arguments may wait for ever. (A poll or a wait before it bounds a recv.)
 UNBOUNDED = {
     "get": {"", "True", "block=True", "timeout=None"},
     "join": {"", "None", "timeout=None"},
     "poll": {"None", "timeout=None"},
 }
+BOUNDING = {"poll", "wait"}
 RECEIVING = {"recv", "recv_bytes", "recv_bytes_into"}
 # In parts, so that no search for these names finds this file.
 MACHINE = ["/".join(("", name, "")) for name in ("home", "root", "tmp", "work", "Users")]
@@ -193,7 +194,7 @@ def bounds_every_wait(chapter: Chapter) -> Iterator[str]:
             if arguments in UNBOUNDED.get(method, ()):
                 yield f"{name} calls {method}({arguments}), which has no time limit"
         methods = {method for method, _ in made}
-        if methods & RECEIVING and "poll" not in methods:
+        if methods & RECEIVING and not methods & BOUNDING:
             yield f"{name} receives without a poll(timeout) before it"
 
 

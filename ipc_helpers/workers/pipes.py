@@ -1,4 +1,4 @@
-"""Workers of chapter 03, about Pipe."""
+"""Workers of chapter 03, "Connect two processes with a pipe"."""
 
 from __future__ import annotations
 
@@ -12,6 +12,56 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.synchronize import Event
     from typing import Any
+
+
+def send_one(connection: Connection[Any, Any], message: object) -> None:
+    """Send one message, then close this process's end."""
+    with connection:
+        connection.send(message)
+
+
+def answer(connection: Connection[Any, Any]) -> int:
+    """Answer each request with its text in capitals, until the other end is closed; return how many."""
+    count = 0
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return count
+        connection.send(request.upper())
+        count += 1
+
+
+def receive_all(receiver: Connection[Any, Any], seconds: float) -> list[object]:
+    """Receive messages until the pipe ends, or until nothing came for some seconds; say which."""
+    messages: list[object] = []
+    while receiver.poll(seconds):
+        try:
+            messages.append(receiver.recv())
+        except EOFError:
+            return [*messages, "end of the pipe"]
+    return [*messages, "waited in vain"]
+
+
+def close_and_receive_all(
+    sender: Connection[Any, Any], receiver: Connection[Any, Any], seconds: float
+) -> list[object]:
+    """Close this process's copy of the other end first, then receive."""
+    sender.close()
+    return receive_all(receiver, seconds)
+
+
+def send_first(connection: Connection[Any, Any], size: int) -> int:
+    """Send many bytes, then receive; return how many came."""
+    connection.send(bytes(size))
+    return len(connection.recv())
+
+
+def receive_first(connection: Connection[Any, Any], size: int) -> int:
+    """Receive, then send many bytes; return how many came."""
+    received = len(connection.recv())
+    connection.send(bytes(size))
+    return received
 
 
 def exchange(connection: Connection[Any, Any], own: range, count: int, size: int, go: Event) -> bytes:
