@@ -24,7 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LAB_COMMAND = "python -m pip install uv && python -m uv run jupyter lab notebooks/00-start-here.ipynb"
 TEST_COMMAND = "python -m pip install uv && python -m uv run pytest"
 
-CONDA_NAMES = {"matplotlib": "matplotlib-base"}  # conda-forge's "matplotlib" brings desktop windows along
+CONDA_NAMES = {
+    "matplotlib": "matplotlib-base",  # conda-forge's "matplotlib" brings desktop windows along
+    "jupyter-client": "jupyter_client",
+}
 FROM_PIP = {"playwright", "axe-playwright-python"}  # not confirmed to be on conda-forge as Python packages
 # A name and what its version may be: the part of conda's MatchSpec that pyproject.toml can say too.
 CONDA_LINE = re.compile(r"[a-z0-9][a-z0-9._-]*(=\d+\.\d+|((>=|<|!=)\d+(\.\d+)*)(,(>=|<|!=)\d+(\.\d+)*)*)")
