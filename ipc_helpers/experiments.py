@@ -326,7 +326,7 @@ class QueueFlow(Experiment):
 
     def _start(self, group: ProcessGroup) -> list[Lane]:
         queue = group.context.Queue(self.maxsize)
-        go = group.context.Event()
+        go = group.context.Semaphore(0)
         for index, share in enumerate(shares(self.messages, self.producers), start=1):
             put = queue, share, self.payload, self.consumers, go
             group.start(queues.produce, *put, name=f"producer {index}")
@@ -396,7 +396,7 @@ class PipeExchange(Experiment):
         else:
             second, first = group.context.Pipe(duplex=False)
             sends = {"sender": numbers, "receiver": range(0)}
-        go = group.context.Event()
+        go = group.context.Semaphore(0)
         with first, second:
             for end, (who, own) in zip((first, second), sends.items(), strict=True):
                 group.start(pipes.exchange, end, own, self.messages, self.payload, go, name=who)
@@ -463,9 +463,14 @@ class ProcessStart(Experiment):
 
 
 def _start_together(group: ProcessGroup, go: Any) -> None:
-    """Set an event once all processes are up, so that the clock measures messages and no start."""
+    """Let all processes begin once all are up, so that the clock measures messages and no start.
+
+    With a semaphore, which is released without waiting. Setting an Event waits until each process has
+    woken up, for ever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
+    """
     group.wait(until=lambda: all(child.count is not None for child in group.children))
-    go.set()
+    for _ in group.children:
+        go.release()
 
 
 def counted(number: int, noun: str) -> str:

@@ -478,12 +478,12 @@ def test_wrong_content_is_noticed_by_a_consumer() -> None:
 def test_wrong_content_is_noticed_at_a_pipe() -> None:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    go = context.Event()
+    go = context.Semaphore(0)
     with receiver, sender, pytest.raises(WorkerError, match=COMPLAINT):  # noqa: SIM117
         with ProcessGroup(context, deadline=AMPLE) as group:
             group.start(pipes.exchange, receiver, range(0), 1, 16, go)
             sender.send((300, CONTENT[:-1]))
-            go.set()
+            go.release()
 
 
 def test_wrong_content_is_noticed_at_the_start() -> None:
@@ -501,13 +501,13 @@ def test_right_content_is_accepted(start_method: str) -> None:
 def consumed(context: BaseContext, body: bytes) -> Lane:
     """Have a consumer get message 300 with some content."""
     queue = context.Queue()
-    go = context.Event()
+    go = context.Semaphore(0)
     try:
         with ProcessGroup(context, deadline=AMPLE) as group:
             child = group.start(queues.consume, queue, 16, 1, 1, go)
             queue.put((300, body))
             queue.put(None)
-            go.set()
+            go.release()
     finally:
         queue.close()
         queue.join_thread()

@@ -10,7 +10,7 @@ from ipc_helpers.trace import RECEIVE, SEND, Recorder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.synchronize import Event
+    from multiprocessing.synchronize import Semaphore
     from typing import Any
 
 
@@ -64,11 +64,11 @@ def receive_first(connection: Connection[Any, Any], size: int) -> int:
     return received
 
 
-def exchange(connection: Connection[Any, Any], own: range, count: int, size: int, go: Event) -> bytes:
+def exchange(connection: Connection[Any, Any], own: range, count: int, size: int, go: Semaphore) -> bytes:
     """Go through the numbers of all messages: send one's own, receive the others; return the records."""
     recorder = Recorder(count)
     payloads = Payloads(size)
-    go.wait()
+    go.acquire()
     for number in range(count):
         if number in own:
             message = number, payloads.of(number)

@@ -12,7 +12,7 @@ from ipc_helpers.trace import RECEIVE, SEND, Recorder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing import Queue
-    from multiprocessing.synchronize import Event, Semaphore
+    from multiprocessing.synchronize import Semaphore
     from typing import Any
 
 
@@ -49,11 +49,11 @@ def put_and_leave(queue: Queue[Any], count: int, size: int) -> None:
     queue.cancel_join_thread()
 
 
-def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Event) -> bytes:
+def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Semaphore) -> bytes:
     """Put one message for each number, then a sentinel for each consumer; return the records."""
     recorder = Recorder(len(numbers))
     payloads = Payloads(size)
-    go.wait()
+    go.acquire()
     for number in numbers:
         message = number, payloads.of(number)
         started = perf_counter_ns()
@@ -64,11 +64,11 @@ def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Ev
     return recorder.records()
 
 
-def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Event) -> bytes:
+def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Semaphore) -> bytes:
     """Get messages and check them, until each producer has sent a sentinel; return the records."""
     recorder = Recorder(capacity)
     payloads = Payloads(size)
-    go.wait()
+    go.acquire()
     while producers:
         started = perf_counter_ns()
         message = queue.get()
