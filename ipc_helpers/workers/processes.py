@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 from ipc_helpers.payloads import Payloads
 from ipc_helpers.trace import RECEIVE, Recorder
@@ -39,7 +38,7 @@ def divide(dividend: float, divisor: float) -> float:
 
 def sleep_for(seconds: float) -> None:
     """Sleep."""
-    time.sleep(seconds)
+    sleep(seconds)
 
 
 def get_lock(timeout: float) -> bool:
