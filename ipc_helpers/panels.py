@@ -96,7 +96,8 @@ class Panel:
         self._cancelled = threading.Event()
         self._run_again = False
         self._lock = threading.Lock()  # a click comes in one thread, the end of a run in another
-        self._thread: threading.Thread | None = None
+        self._idle = threading.Event()  # no run is going on
+        self._idle.set()
         rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
         self.run = widgets.Button(description="Run", button_style="primary")
         self.cancel = widgets.Button(description="Cancel", disabled=True)
@@ -138,10 +139,8 @@ class Panel:
         bool
             True when no run is going on.
         """
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-        return thread is None or not thread.is_alive()
+        # Not Thread.join: interrupted, it takes a running thread for ended (CPython issue 90882).
+        return self._idle.wait(timeout)
 
     def _control(self, name: str, rule: WholeNumber | Choice, value: Any) -> Any:
         """Make the control of one parameter; a slider and its box follow each other."""
@@ -208,8 +207,8 @@ class Panel:
                 return
             experiment = self._begin()
             if experiment is not None:
-                self._thread = threading.Thread(target=self._run, args=(experiment,), daemon=True)
-                self._thread.start()
+                self._idle.clear()
+                threading.Thread(target=self._run, args=(experiment,), daemon=True).start()
 
     def _on_cancel(self, _: Any) -> None:
         with self._lock:
@@ -250,6 +249,7 @@ class Panel:
         while experiment is not None:
             self._run_one(experiment)
             experiment = self._end()
+        self._idle.set()
 
     def _run_one(self, experiment: Experiment) -> None:
         """Run an experiment and show what came out."""

@@ -1,167 +1,618 @@
-"""Faults: workers killed, kernels interrupted, killed and restarted, at moments that chance picks.
+"""Faults: workers killed, kernels interrupted, killed and restarted, many at moments that chance picks.
 
-Each seed is part of a test's name, so that a failure can be run again.
+Chance is seeded with the parameters of the test, so that a failure can be run again.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import os
 import random
+import shutil
 import signal
 import statistics
+import subprocess
+import symtable
 import sys
+import tempfile
 import threading
 import time
 import traceback
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
+import psutil
 import pytest
+from jupyter_client import KernelManager
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
+from refresh_outputs import ROOT, code_cells, find_notebooks
 
 from ipc_helpers import PipeExchange, ProcessGroup, QueueFlow, Result, WorkerError
 from ipc_helpers.processes import start_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from ipc_helpers.experiments import Experiment
     from ipc_helpers.processes import Child
 
-posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL, and no interrupt as a signal")
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 
-AMPLE = 60.0  # seconds that a run may take which nothing ends
-SOON = 10.0  # seconds: far more than the end of a run takes
+AMPLE = 60.0  # seconds that a run or a cell may take when nothing ends it
+SOON = 10.0  # seconds: far more than an end takes
+PROMISED = 2.0  # seconds from the end of a kernel to the end of the children below it
 
 
 # A worker is killed.
 
 KILLS = 200
-MOMENTS = ("starting", "running", "ending")
 EXPERIMENTS: dict[str, Experiment] = {
     "queue": QueueFlow(maxsize=64),
     "queue of four": QueueFlow(producers=2, consumers=2, maxsize=64),
     "one-way pipe": PipeExchange(),
     "duplex pipe": PipeExchange(duplex=True),
 }
-BATCHES = [(name, method) for method in start_methods() for name in EXPERIMENTS]
+BATCHES = list(product(EXPERIMENTS, start_methods()))
 KILLS_IN_A_BATCH = -(-KILLS // len(BATCHES))
 
-_start = ProcessGroup.start
+
+@dataclass(frozen=True)
+class Moment:
+    """When a worker is killed.
+
+    Attributes
+    ----------
+    starting : bool
+        True for a moment after the worker's start, False for one after all workers are up.
+    longest : float
+        Seconds from there on, at most.
+    messages : int
+        How many messages there are.
+    """
+
+    starting: bool
+    longest: float
+    messages: int
+
+
+MOMENTS = {
+    "while it starts": Moment(starting=True, longest=0.1, messages=100_000),
+    "in mid-run": Moment(starting=False, longest=0.1, messages=100_000),
+    "near the end": Moment(starting=False, longest=0.02, messages=500),
+}
 
 
 class Killer:
-    """Kills one child of a run at a moment.
+    """Kills one of the workers that groups start while the block runs.
 
     Parameters
     ----------
-    victim : int
-        Which child, in the order of their starts.
-    children : int
-        How many the run starts.
-    moment : {"starting", "running", "ending"}
-        "starting": while the victim starts; else once all are up.
+    victim, workers : int
+        Which one, in the order of their starts, and how many there are.
+    starting : bool
+        As in Moment.
     delay : float
         Seconds from there on.
     """
 
-    def __init__(self, victim: int, children: int, moment: str, delay: float) -> None:
+    def __init__(self, victim: int, workers: int, starting: bool, delay: float) -> None:
         self.children: list[Child] = []
-        self.killed_at: float | None = None
+        self.killed_at = 0.0
         self._victim = victim
-        self._expected = children
-        self._moment = moment
+        self._workers = 0 if starting else workers
         self._delay = delay
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._kill, daemon=True)
+        self._start = ProcessGroup.start
 
     @property
     def victim(self) -> Child:
         return self.children[self._victim]
 
-    def start(self, group: ProcessGroup, /, *arguments: Any, **options: Any) -> Child:
-        """Stand in for ProcessGroup.start."""
-        self.children.append(child := _start(group, *arguments, **options))
-        if len(self.children) == self._victim + 1:
-            self._thread.start()
-        return child
+    def __enter__(self) -> Killer:
+        def start(group: ProcessGroup, /, *arguments: Any, **options: Any) -> Child:
+            self.children.append(child := self._start(group, *arguments, **options))
+            if len(self.children) == self._victim + 1:
+                self._thread.start()
+            return child
 
-    def end(self) -> None:
+        ProcessGroup.start = start  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ProcessGroup.start = self._start  # type: ignore[method-assign]
         self._over.set()
-        self._thread.join(SOON)
+        if self._thread.is_alive():
+            self._thread.join(SOON)
 
     def _kill(self) -> None:
-        while self._moment != "starting" and not self._all_are_up():
+        while sum(child.count is not None for child in tuple(self.children)) < self._workers:
             if self._over.wait(0.001):
                 return
         if not self._over.wait(self._delay) and self.victim.exitcode is None:
             self.killed_at = time.monotonic()
-            os.kill(self.victim.pid, signal.SIGKILL)
-
-    def _all_are_up(self) -> bool:
-        return len(self.children) == self._expected and all(
-            child.count is not None for child in self.children
-        )
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(self.victim.pid, signal.SIGKILL)
 
 
-def outcome_of(run: Callable[[], Result], seconds: float) -> Result | Exception:
-    """Run it, in a thread as a panel does, and return what it returns or raises; fail when it hangs."""
+def outcome_of(experiment: Experiment) -> Result | Exception:
+    """Run it in a thread, as a panel does; return what it returns or raises, and fail when it hangs."""
     outcomes: list[Result | Exception] = []
 
-    def catch() -> None:
+    def run() -> None:
         try:
-            outcomes.append(run())
+            outcomes.append(experiment.run(deadline=AMPLE))
         except Exception as error:
             outcomes.append(error)
 
-    thread = threading.Thread(target=catch, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        assert thread.ident is not None
-        stack = "".join(traceback.format_stack(sys._current_frames()[thread.ident]))
-        pytest.fail(f"still running after {seconds:g} s:\n{stack}")
+    thread.join(AMPLE + SOON)
+    if not outcomes:
+        stack = "".join(traceback.format_stack(sys._current_frames()[thread.ident or 0]))
+        pytest.fail(f"{experiment} hangs, with its deadline past:\n{stack}")
     return outcomes[0]
 
 
-def number_of_children(experiment: Experiment) -> int:
-    return experiment.producers + experiment.consumers if isinstance(experiment, QueueFlow) else 2
+def check_names_the_killed(outcome: Result | Exception, killer: Killer) -> None:
+    assert isinstance(outcome, WorkerError), outcome
+    assert outcome.worker == killer.victim.name, outcome
+    assert outcome.message.startswith("was killed by SIGKILL "), outcome
+    assert outcome.exitcode == -signal.SIGKILL
+
+
+def still_there(children: list[Child]) -> list[str]:
+    return [child.name for child in children if psutil.pid_exists(child.pid)]
 
 
 @posix
-@pytest.mark.parametrize("seed", range(len(BATCHES)), ids=["-".join((*batch, "seed")) for batch in BATCHES])
-def test_worker_is_killed_at_a_random_moment(
-    seed: int, nothing_left: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name, start_method = BATCHES[seed]
-    chance = random.Random(seed)
+@pytest.mark.parametrize(("name", "start_method"), BATCHES)
+def test_worker_is_killed(name: str, start_method: str, nothing_left: Path) -> None:
+    chance = random.Random(f"{name} {start_method}")
     seconds = []
     for number in range(KILLS_IN_A_BATCH):
-        moment = MOMENTS[number % len(MOMENTS)]
-        experiment = replace(
-            EXPERIMENTS[name], messages=500 if moment == "ending" else 100_000, start_method=start_method
-        )
-        children = number_of_children(experiment)
-        killer = Killer(
-            chance.randrange(children), children, moment, chance.uniform(0, 0.02 if moment == "ending" else 0.1)
-        )
-        monkeypatch.setattr(ProcessGroup, "start", killer.start.__get__(killer))
-        monkeypatch.setattr(ProcessGroup, "start", lambda *a, killer=killer, **o: killer.start(*a, **o))
-        outcome = outcome_of(lambda: experiment.run(deadline=AMPLE), AMPLE + SOON)
-        ended_at = time.monotonic()
-        killer.end()
-        about = f"kill {number}, {moment}, {killer.victim.name}: {outcome!r}"
-        print(about[:200], ended_at - killer.killed_at if killer.killed_at else None)
-        alive = []
-        for child in killer.children:
-            try:
-                os.kill(child.pid, 0)
-                alive.append(child.name)
-            except ProcessLookupError: pass
-        assert not alive, about
+        words = list(MOMENTS)[number % len(MOMENTS)]
+        moment = MOMENTS[words]
+        experiment = replace(EXPERIMENTS[name], messages=moment.messages, start_method=start_method)
+        workers = experiment.producers + experiment.consumers if isinstance(experiment, QueueFlow) else 2
+        victim, delay = chance.randrange(workers), chance.uniform(0, moment.longest)
+        print(f"kill {number}: worker {victim} {words}, after {delay:.4f} s", end=": ", flush=True)
+        with Killer(victim, workers, moment.starting, delay) as killer:
+            outcome = outcome_of(experiment)
+            ended_at = time.monotonic()
+        print(outcome)
+        assert still_there(killer.children) == []
         if isinstance(outcome, Result):
-            continue
-        assert isinstance(outcome, WorkerError), about
-        assert outcome.worker == killer.victim.name, about
-        seconds.append(ended_at - killer.killed_at)
-    print(len(seconds), "hit", statistics.median(seconds), max(seconds))
+            assert moment.messages < 100_000, "this kill can't have come too late"
+        else:
+            check_names_the_killed(outcome, killer)
+            seconds.append(ended_at - killer.killed_at)
+            assert seconds[-1] < SOON
+    print(
+        f"{len(seconds)} of {KILLS_IN_A_BATCH} hit; seconds from a kill to the end of the run: "
+        f"{statistics.median(seconds):.3f} (median), {max(seconds):.3f} (most)"
+    )
+    assert len(seconds) > KILLS_IN_A_BATCH / 2
+
+
+def test_there_are_enough_kills() -> None:
+    assert len(BATCHES) * KILLS_IN_A_BATCH >= KILLS
+    assert {type(experiment) for experiment in EXPERIMENTS.values()} == {QueueFlow, PipeExchange}
+
+
+@posix
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_worker_is_killed_before_it_is_told_to_begin(
+    name: str, start_method: str, nothing_left: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has reported that it is up, and the parent does not know yet that it is gone."""
+    wait = ProcessGroup.wait
+
+    def wait_and_kill(group: ProcessGroup, until: Any = None) -> None:
+        wait(group, until)
+        if until is not None:
+            time.sleep(0.05)  # now they wait to be told
+            os.kill(killer.victim.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(ProcessGroup, "wait", wait_and_kill)
+    with Killer(0, 1, starting=False, delay=AMPLE) as killer:
+        outcome = outcome_of(replace(EXPERIMENTS[name], start_method=start_method))
+    check_names_the_killed(outcome, killer)
+    assert still_there(killer.children) == []
+
+
+# A kernel, and the processes below it.
+
+LIBRARY_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+
+class Kernel:
+    """A kernel as a notebook has it, in the notebooks' folder; it finds the tests' modules as well."""
+
+    def __enter__(self) -> Kernel:
+        # Short: the path of a forkserver's socket has at most some 100 characters, and the folder is in it.
+        self.folder = Path(tempfile.mkdtemp(prefix="ipc"))
+        # ipykernel captures what a child prints, unless it finds a variable of pytest's.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment |= {"TMPDIR": str(self.folder), "PYTHONPATH": os.pathsep.join(paths)}
+        self.manager = KernelManager(
+            kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
+        )
+        self.manager.start_kernel(
+            cwd=str(ROOT / "notebooks"),
+            env=environment,
+            extra_arguments=["--HistoryManager.enabled=False", "--log-level=ERROR"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._client = self.manager.client()
+        self._client.start_channels()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.manager.shutdown_kernel(now=True)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The manager would kill the resource tracker too, and the semaphores' files would stay.
+        workers, library = self.workers(), self.library_processes()
+        for process in [psutil.Process(self.pid), *workers]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        gone_within(SOON, library)
+        self._client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def wait_until_ready(self) -> None:
+        """Wait until a kernel that was started, or restarted, answers."""
+        self._client.wait_for_ready(timeout=AMPLE)
+        # Not from the manager: on Windows it may know a launcher alone, which started the kernel.
+        self.pid = int(self.run("import os\nprint(os.getpid())"))
+        self._semaphores = self.run("import leftovers\nprint(leftovers.name_semaphores())").strip()
+
+    def begin(self, code: str, until: str = "") -> str:
+        """Start a cell; return its id once it runs and has printed what to wait for."""
+        cell: str = self._client.execute(code)
+        text = ""
+        for message in self._messages(cell):
+            text += message["content"].get("text", "")  # of a stream
+            if message["msg_type"] in ("execute_input", "stream") and until in text:
+                return cell
+        raise AssertionError(f"the cell ended before {until!r}: {text}")
+
+    def end(self, cell: str) -> tuple[str, str]:
+        """Wait for the end of a cell; return "ok" or the exception that ended it, and what was printed."""
+        # Not from the reply: ipykernel sends none when an interrupt comes right after the cell's last line.
+        how, text = "ok", ""
+        for message in self._messages(cell):
+            how = message["content"].get("ename", how)
+            text += message["content"].get("text", "")
+        return how, text
+
+    def run(self, code: str) -> str:
+        """Run a cell to its end; return what it printed."""
+        how, text = self.end(self.begin(code))
+        assert how == "ok", (how, code)
+        return text
+
+    def _messages(self, cell: str) -> Iterator[dict[str, Any]]:
+        """Yield what the kernel tells of a cell, up to its end."""
+        state = ""
+        while state != "idle":
+            message = self._client.get_iopub_msg(timeout=AMPLE)
+            if message["parent_header"].get("msg_id") == cell:
+                yield message
+                state = message["content"].get("execution_state", "")
+
+    def interrupt(self) -> None:
+        self.manager.interrupt_kernel()
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes below the kernel, without those of the standard library's own."""
+        library = self.library_processes()
+        return [
+            process
+            for process in psutil.Process(self.pid).children(recursive=True)
+            if process not in library and is_running(process)
+        ]
+
+    def library_processes(self) -> list[psutil.Process]:
+        """Return the resource tracker and the forkserver, as far as there are any."""
+        found = []
+        for process in psutil.Process(self.pid).children():  # a child of the forkserver has its command line
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(name in " ".join(process.cmdline()) for name in LIBRARY_PROCESSES):
+                    found.append(process)
+        return found
+
+    def semaphores(self) -> list[Path]:
+        """Return the files of the kernel's semaphores, on Linux."""
+        return list(Path("/dev/shm").glob(f"sem.{self._semaphores.strip('/')}-*"))
+
+    def check_goes_on(self) -> None:
+        """Check that no worker is left, or will be soon, and that the kernel runs another cell."""
+        assert gone_within(SOON, self.workers())
+        assert self.run("print(6 * 7)") == "42\n"
+
+
+def gone_within(seconds: float, processes: list[psutil.Process]) -> bool:
+    """Wait until processes have ended; say whether they have."""
+    ends_at = time.monotonic() + seconds
+    while any(map(is_running, processes)):
+        if time.monotonic() > ends_at:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    """A kernel that outlives its tests."""
+    with Kernel() as kernel:
+        yield kernel
+
+
+# Raw cells: those that start a process themselves, as chapters do.
+
+
+def raw_calls(source: str) -> list[ast.Call]:
+    """Return the calls of ctx.Process, and of any method whose name ends like it, in a cell."""
+    return [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr.endswith("Process")
+    ]
+
+
+def not_daemons(source: str) -> list[str]:
+    """Return the calls in a cell that make a process for which the kernel would wait at its end."""
+    return [
+        ast.unparse(call)
+        for call in raw_calls(source)
+        if not any(ast.unparse(keyword) == "daemon=True" for keyword in call.keywords)
+    ]
+
+
+CHAPTERS = {
+    path.stem: [cell.source for cell in code_cells(nbformat.read(path, as_version=4))]
+    for path in find_notebooks()
+}
+RAW_CELLS = {
+    chapter: [number for number, source in enumerate(sources) if raw_calls(source)]
+    for chapter, sources in CHAPTERS.items()
+}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_raw_cells_start_daemons(chapter: str) -> None:
+    assert [call for source in CHAPTERS[chapter] for call in not_daemons(source)] == []
+
+
+def test_some_cells_are_raw() -> None:
+    assert RAW_CELLS["02-queue"] != []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("ctx.Process(target=work, daemon=True).start()", []),
+        ("text = 'ctx.Process(target=work)'", []),
+        ("child = ctx.Process(target=work)", ["ctx.Process(target=work)"]),
+        ("child = ctx.Process(target=work, daemon=False)", ["ctx.Process(target=work, daemon=False)"]),
+        ("multiprocessing.SpawnProcess(target=daemon)", ["multiprocessing.SpawnProcess(target=daemon)"]),
+    ],
+)
+def test_a_process_that_is_no_daemon_is_found_out(source: str, found: list[str]) -> None:
+    assert not_daemons(f"if True:\n    {source}") == found
+
+
+# The kernel is interrupted in a raw cell.
+
+
+def names_in(source: str) -> tuple[set[str], set[str]]:
+    """Return the global names that a cell binds, and those that it uses and does not bind."""
+    cell = symtable.symtable(source, "cell", "exec")
+    bound = {name.get_name() for name in cell.get_symbols() if name.is_assigned() or name.is_imported()}
+    used, scopes = set(), [cell]
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        used |= {
+            name.get_name()
+            for name in scope.get_symbols()
+            if name.is_referenced() and (scope is cell or name.is_global())
+        }
+    return bound, used - bound
+
+
+def needed_by(cell: int, sources: list[str]) -> list[int]:
+    """Return which cells before it bind the names that a cell uses, and that those cells use."""
+    found: list[int] = []
+    _, wanted = names_in(sources[cell])
+    for earlier in reversed(range(cell)):
+        bound, used = names_in(sources[earlier])
+        if bound & wanted:
+            wanted = wanted - bound | used
+            found.insert(0, earlier)
+    return found
+
+
+# As they stand, and under forkserver. Not under fork: Python swallows an interrupt that arrives in the
+# hooks that it runs after a fork, in either process, and then only the cell's own limits end it.
+RAW = [
+    (chapter, method)
+    for chapter, method in product(CHAPTERS, start_methods())
+    if RAW_CELLS[chapter] and method != "fork"
+]
+HITS, TRIES = 2, 20  # of each raw cell
+
+
+@pytest.mark.skipif(os.name != "posix", reason="on Windows an interrupt does not reach a raw cell's children")
+@pytest.mark.parametrize(("chapter", "start_method"), RAW)
+def test_interrupt_in_raw_cells(chapter: str, start_method: str, kernel: Kernel) -> None:
+    chance = random.Random(f"{chapter} {start_method}")
+    as_it_stands, changed = 'get_context("spawn")', f'get_context("{start_method}")'
+    sources = [source.replace(as_it_stands, changed) for source in CHAPTERS[chapter]]
+    for number in RAW_CELLS[chapter]:
+        hits, longest = 0, 0.3
+        for _ in range(TRIES):
+            for earlier in needed_by(number, sources):
+                kernel.end(kernel.begin(sources[earlier]))
+            delay = chance.uniform(0, longest)
+            print(f"cell [{number + 1}], after {delay:.3f} s", end=": ", flush=True)
+            hit = interrupted(kernel, sources[number], delay)
+            hits += hit
+            if hits == HITS:
+                break
+            if not hit:
+                longest /= 2
+        assert hits == HITS
+
+
+def interrupted(kernel: Kernel, source: str, delay: float) -> bool:
+    """Interrupt a raw cell; say whether that is what ended it."""
+    cell = kernel.begin(source)
+    time.sleep(delay)
+    start = time.monotonic()
+    kernel.interrupt()
+    how, _ = kernel.end(cell)
+    seconds = time.monotonic() - start
+    print(f"{how} {seconds:.3f} s later")
+    assert seconds < SOON
+    if not gone_within(1, kernel.workers()):
+        # It was caught in a put: before it ends it waits until somebody gets what it has put.
+        print("interrupted once more")
+        kernel.interrupt()
+    kernel.check_goes_on()
+    return how == "KeyboardInterrupt"
+
+
+# The kernel is interrupted while a ProcessGroup or a panel runs.
+
+
+@pytest.mark.parametrize("place", ["body", "wait", "experiment"])
+@pytest.mark.parametrize("start_method", start_methods())
+def test_interrupt_while_workers_run(start_method: str, place: str, kernel: Kernel) -> None:
+    kernel.run("import fault_workers")
+    cell = kernel.begin(f"fault_workers.run_group({start_method!r}, {place!r})", until="up")
+    assert len(kernel.workers()) == 2
+    kernel.interrupt()
+    how, text = kernel.end(cell)
+    assert how == "KeyboardInterrupt", text
+    kernel.check_goes_on()
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_interrupt_while_workers_start(start_method: str, kernel: Kernel) -> None:
+    kernel.run("import fault_workers")
+    chance = random.Random(start_method)
+    for place in ("body", "wait", "experiment") * 2:
+        delay = chance.uniform(0, 0.2)
+        print(f"{place}, after {delay:.3f} s", flush=True)
+        cell = kernel.begin(f"print('on')\nfault_workers.run_group({start_method!r}, {place!r})", until="on")
+        time.sleep(delay)
+        kernel.interrupt()
+        how, text = kernel.end(cell)
+        assert how == "KeyboardInterrupt", text
+        kernel.check_goes_on()
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_interrupt_does_not_reach_a_panel_and_cancel_does(start_method: str, kernel: Kernel) -> None:
+    flow = f"ipc_helpers.QueueFlow(messages=100_000, maxsize=1, start_method={start_method!r})"
+    kernel.run("import time\nimport ipc_helpers")
+    kernel.run(f"panel = ipc_helpers.Panel({flow})\npanel.run.click()")
+    kernel.run("while '> 0 of' in panel.progress.value: time.sleep(0.01)")
+    assert "Interrupting the kernel does not" in kernel.run("print(panel.status.value)")
+
+    kernel.interrupt()  # between two cells
+    cell = kernel.begin("print('on')\npanel.wait(60)", until="on")
+    time.sleep(0.1)
+    kernel.interrupt()  # in a cell that waits for the panel
+    assert kernel.end(cell)[0] == "KeyboardInterrupt"
+    assert kernel.run("print(panel.wait(0))") == "False\n"
+
+    before = kernel.run("print(panel.progress.value)")
+    time.sleep(0.3)
+    assert kernel.run("print(panel.progress.value)") != before
+    assert len(kernel.workers()) == 2
+
+    kernel.run("panel.cancel.click()")
+    assert kernel.run(f"print(panel.wait({SOON}))") == "True\n"
+    assert "Cancelled. Its processes are gone." in kernel.run("print(panel.status.value)")
+    assert kernel.workers() == []
+    kernel.check_goes_on()
+
+
+# The kernel is killed or restarted.
+
+
+def end_in_mid_run(kernel: Kernel, methods: tuple[str, ...], end: Callable[[], object]) -> list[Path]:
+    """End a kernel while a panel and groups run; return semaphores that are left, after removing them."""
+    kernel.run("import fault_workers")
+    kernel.begin(f"fault_workers.run_panel_and_groups({methods})", until="up")
+    workers, library = kernel.workers(), kernel.library_processes()
+    assert len(workers) == 2 + 4 * len(methods)
+    start = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        gone = pool.submit(lambda: gone_within(SOON, workers) and time.monotonic() - start)
+        end()
+    print(f"{len(workers)} workers gone after {gone.result():.3f} s")
+    assert 0 < gone.result() < PROMISED
+    assert gone_within(SOON, library)
+    assert list(kernel.folder.glob("ipc_helpers-*")) == []
+    left = kernel.semaphores()
+    for path in left:
+        path.unlink()
+    return left
+
+
+@posix
+@pytest.mark.parametrize("start_method", start_methods())
+def test_kernel_is_killed(start_method: str) -> None:
+    """As a system does that is out of memory: the kernel alone, and it can't see it coming."""
+    with Kernel() as kernel:
+        assert end_in_mid_run(kernel, (start_method,), lambda: os.kill(kernel.pid, signal.SIGKILL)) == []
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["restarted", "restarted now"])
+def test_kernel_is_restarted(now: bool, kernel: Kernel) -> None:
+    left = end_in_mid_run(kernel, start_methods(), lambda: kernel.manager.restart_kernel(now=now))
+    # "Now" is a SIGKILL for the whole process group: it takes the resource tracker, which would tidy up.
+    assert now or left == []
+    kernel.wait_until_ready()
+    kernel.check_goes_on()
+
+
+@posix
+def test_kernel_is_killed_beside_workers_that_hold_the_interpreter() -> None:
+    """Nothing in such a worker can see that the kernel is gone: its deadline ends it."""
+    deadline = 4.0
+    with Kernel() as kernel:
+        kernel.run("import fault_workers")
+        ends_at = time.monotonic() + deadline
+        kernel.begin(f"fault_workers.hold_interpreters({start_methods()}, {deadline})", until="up")
+        workers = kernel.workers()
+        os.kill(kernel.pid, signal.SIGKILL)
+        assert not gone_within(0.5, workers[:1])
+        assert sum(map(is_running, workers)) == len(start_methods())
+        assert gone_within(ends_at + PROMISED - time.monotonic(), workers)
+        print(f"gone {time.monotonic() - ends_at:.3f} s after the deadline")

@@ -1,0 +1,77 @@
+"""What a kernel runs in the tests of faults, until something happens to it. A cell calls one of these."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from typing import TYPE_CHECKING
+
+import group_workers
+
+from ipc_helpers import Panel, ProcessGroup, QueueFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NEVER = 300  # seconds: no test takes as long
+
+
+def run_group(start_method: str, place: str) -> None:
+    """Say when the processes are up, then stay in the group's body, in its wait or in an experiment."""
+    if place == "experiment":
+        flow = QueueFlow(messages=100_000, maxsize=1, start_method=start_method)
+        flow.run(progress=lambda done: _say_up() if done else None, deadline=NEVER)
+        return
+    with ProcessGroup(multiprocessing.get_context(start_method), deadline=NEVER) as group:
+        group.start(group_workers.sleep_long)
+        group.start(group_workers.compute)
+        _wait_until_up(group)
+        _say_up()
+        while place == "body":
+            pass
+
+
+def run_panel_and_groups(start_methods: Sequence[str]) -> None:
+    """Keep a panel's run, and workers that are asleep, in a full pipe, at their end and busy."""
+    panel = Panel(QueueFlow(messages=100_000, maxsize=1, start_method=start_methods[0]))
+    panel.run.click()
+    while "> 0 of" in panel.progress.value and not panel.wait(0.01):
+        pass
+    with contextlib.ExitStack() as stack:
+        groups = []
+        for method in start_methods:
+            context = multiprocessing.get_context(method)
+            groups.append(group := stack.enter_context(ProcessGroup(context, deadline=NEVER)))
+            group.start(group_workers.sleep_long)
+            group.start(group_workers.send_without_reader)
+            group.start(group_workers.put_without_reader, context.Queue())
+            group.start(group_workers.compute)
+        _stay(groups)
+
+
+def hold_interpreters(start_methods: Sequence[str], deadline: float) -> None:
+    """Keep a worker under each start method that is in one long call in C."""
+    with contextlib.ExitStack() as stack:
+        groups = []
+        for method in start_methods:
+            context = multiprocessing.get_context(method)
+            groups.append(group := stack.enter_context(ProcessGroup(context, deadline=deadline)))
+            group.start(group_workers.hold_the_interpreter)
+        _stay(groups)
+
+
+def _stay(groups: Sequence[ProcessGroup]) -> None:
+    for group in groups:
+        _wait_until_up(group)
+    time.sleep(0.2)  # they report a moment before they are at their place
+    _say_up()
+    time.sleep(NEVER)
+
+
+def _wait_until_up(group: ProcessGroup) -> None:
+    group.wait(until=lambda: all(child.count is not None for child in group.children))
+
+
+def _say_up() -> None:
+    print("up", flush=True)
