@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import queue
 import random
 import shutil
 import signal
@@ -275,6 +276,15 @@ class Kernel:
     def wait_until_ready(self) -> None:
         """Wait until a kernel that was started, or restarted, answers."""
         self._client.wait_for_ready(timeout=AMPLE)
+        # What a kernel tells before its client is connected is lost: ask until it is heard.
+        asked: set[str] = set()
+        heard = ""
+        ends_at = time.monotonic() + AMPLE
+        while heard not in asked:
+            assert time.monotonic() < ends_at, "the kernel is not heard"
+            asked.add(self._client.kernel_info())
+            with contextlib.suppress(queue.Empty):
+                heard = self._client.get_iopub_msg(timeout=0.2)["parent_header"].get("msg_id", "")
         # Not from the manager: on Windows it may know a launcher alone, which started the kernel.
         self.pid = int(self.run("import os\nprint(os.getpid())"))
         self._semaphores = self.run("import leftovers\nprint(leftovers.name_semaphores())").strip()
