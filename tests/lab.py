@@ -248,9 +248,3 @@ def press_run_and_cancel(page: Page) -> None:
             button('Run').click();
         })"""
     )
-
-
-def close(page: Page) -> None:
-    """End the kernel of the open chapter and close the page."""
-    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    page.close()

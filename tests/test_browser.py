@@ -16,7 +16,6 @@ from lab import (
     Lab,
     browser,
     cells,
-    close,
     find_browser,
     panel_of,
     press_run,
@@ -25,7 +24,7 @@ from lab import (
     run_all,
     set_boxes,
 )
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,8 +106,9 @@ class Reader(NamedTuple):
     requests: list[str]
 
 
-@pytest.fixture(scope="module")
-def lab_and_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Browser]]:
+@pytest.fixture(scope="module", params=PLAYS)
+def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Reader]:
+    """A chapter, open and run as a whole, in a JupyterLab of its own: one remembers what was open in it."""
     path = find_browser()
     if path is None:
         words = "no Chromium, Chrome or Edge was found: install one of them to run the browser tests"
@@ -120,24 +120,16 @@ def lab_and_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
         sync_playwright() as playwright,
         browser(playwright, path) as running,
     ):
-        yield lab, running
-
-
-@pytest.fixture(scope="module", params=PLAYS)
-def reader(lab_and_browser: tuple[Lab, Browser], request: pytest.FixtureRequest) -> Iterator[Reader]:
-    """A chapter, open and run as a whole."""
-    lab, running = lab_and_browser
-    page = running.new_page(viewport={"width": 1280, "height": 900})
-    console: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: message.type == "error" and console.append(message.text))
-    page.on("pageerror", lambda error: console.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("websocket", lambda socket: requests.append(socket.url))
-    lab.open(page, f"{request.param}.ipynb")
-    run_all(page, LAST_OUTPUT)
-    yield Reader(lab, page, PLAYS[request.param], console, requests)
-    close(page)
+        page = running.new_page(viewport={"width": 1280, "height": 900})
+        console: list[str] = []
+        requests: list[str] = []
+        page.on("console", lambda message: message.type == "error" and console.append(message.text))
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("websocket", lambda socket: requests.append(socket.url))
+        lab.open(page, f"{request.param}.ipynb")
+        run_all(page, LAST_OUTPUT)
+        yield Reader(lab, page, PLAYS[request.param], console, requests)
 
 
 def test_every_chapter_is_read_here() -> None:

@@ -264,11 +264,12 @@ class Kernel:
 
     def __exit__(self, *_: object) -> None:
         # The manager would kill the resource tracker too, and the semaphores' files would stay.
-        workers, library = self.workers(), self.library_processes()
-        for process in [psutil.Process(self.pid), *workers]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        gone_within(SOON, library)
+        with contextlib.suppress(psutil.NoSuchProcess):  # killed already, by the test
+            workers, library = self.workers(), self.library_processes()
+            for process in [psutil.Process(self.pid), *workers]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            gone_within(SOON, library)
         self._client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         shutil.rmtree(self.folder, ignore_errors=True)
