@@ -306,7 +306,9 @@ class Kernel:
         how, text = "ok", ""
         for message in self._messages(cell):
             how = message["content"].get("ename", how)
-            text += message["content"].get("text", "")
+            # What an interrupted child writes as it ends goes to stderr, and may land in a later cell.
+            if message["content"].get("name") == "stdout":
+                text += message["content"]["text"]
         return how, text
 
     def run(self, code: str) -> str:
