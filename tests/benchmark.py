@@ -140,18 +140,14 @@ def bare_rate(count: int, maxsize: int) -> float:
     """Return the rate of a producer and a consumer that do nothing but put and get."""
     from benchmark_workers import get_all, put_all
 
-    from ipc_helpers.payloads import Payloads
-
     context = multiprocessing.get_context("spawn")
     queue = context.Queue(maxsize)
     go = context.Event()
-    payloads = Payloads(64)
-    messages = [(number, payloads.of(number)) for number in range(count)]
     clocks, processes, ups = [], [], []
-    for worker, argument in ((put_all, messages), (get_all, count)):
+    for worker in (put_all, get_all):
         receiver, sender = context.Pipe(duplex=False)
         up = context.Event()
-        process = context.Process(target=worker, args=(queue, up, go, sender, argument), daemon=True)
+        process = context.Process(target=worker, args=(queue, up, go, sender, count), daemon=True)
         process.start()
         sender.close()
         clocks.append(receiver)

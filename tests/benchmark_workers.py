@@ -16,14 +16,13 @@ def send_one(connection: Connection[Any, Any]) -> None:
     connection.send("up")
 
 
-def put_all(
-    queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any], messages: list[Any]
-) -> None:
+def put_all(queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any], count: int) -> None:
+    payload = bytes(64)
     up.set()
     go.wait()
     started = perf_counter_ns()
-    for message in messages:
-        queue.put(message)
+    for number in range(count):
+        queue.put((number, payload))
     clock.send(started)
 
 

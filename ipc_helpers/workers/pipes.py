@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiprocessing.connection import wait
 from time import perf_counter_ns
 
 from ipc_helpers.payloads import Payloads
@@ -20,6 +21,13 @@ def send_one(connection: Connection[Any, Any], message: object) -> None:
         connection.send(message)
 
 
+def send_many(sender: Connection[Any, Any], count: int, size: int) -> None:
+    """Send messages of some bytes, one after the other, then close this process's end."""
+    with sender:
+        for _ in range(count):
+            sender.send(bytes(size))
+
+
 def answer(connection: Connection[Any, Any]) -> int:
     """Answer each request with its text in capitals, until the other end is closed; return how many."""
     count = 0
@@ -35,7 +43,7 @@ def answer(connection: Connection[Any, Any]) -> int:
 def receive_all(receiver: Connection[Any, Any], seconds: float) -> list[object]:
     """Receive messages until the pipe ends, or until nothing came for some seconds; say which."""
     messages: list[object] = []
-    while receiver.poll(seconds):
+    while wait([receiver], seconds):
         try:
             messages.append(receiver.recv())
         except EOFError:
