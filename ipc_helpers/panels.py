@@ -242,6 +242,7 @@ class Panel:
             experiment = self._begin() if again else None
             if experiment is None:
                 self.cancel.disabled, self.run.disabled = True, False
+                self._idle.set()
             return experiment
 
     def _run(self, experiment: Experiment | None) -> None:
@@ -249,7 +250,6 @@ class Panel:
         while experiment is not None:
             self._run_one(experiment)
             experiment = self._end()
-        self._idle.set()
 
     def _run_one(self, experiment: Experiment) -> None:
         """Run an experiment and show what came out."""

@@ -44,9 +44,9 @@ def get_on_request(queue: Queue[Any], requests: Semaphore, count: int) -> None:
 
 def put_and_leave(queue: Queue[Any], count: int, size: int) -> None:
     """Put many messages, then end without waiting until they are delivered."""
+    queue.cancel_join_thread()
     for _ in range(count):
         queue.put(bytes(size))
-    queue.cancel_join_thread()
 
 
 def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Semaphore) -> bytes:
