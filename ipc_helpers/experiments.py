@@ -272,7 +272,24 @@ class Experiment(ABC):
 
 
 @dataclass(frozen=True)
-class QueueFlow(Experiment):
+class _Messages(Experiment):
+    """An experiment whose messages have a count and a payload of one size."""
+
+    messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
+    payload: int = parameter(64, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_volume(self.messages, self.payload)
+
+    @property
+    def steps(self) -> int:
+        """How many messages there are to receive."""
+        return self.messages
+
+
+@dataclass(frozen=True)
+class QueueFlow(_Messages):
     """Producers put numbered messages into one Queue, consumers get them; all are child processes.
 
     The clock runs from the first put to the last get: all processes are up before the first message.
@@ -298,21 +315,10 @@ class QueueFlow(Experiment):
 
     words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
 
-    messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
-    payload: int = parameter(64, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
     producers: int = parameter(1, WholeNumber(1, 4, "Producers"))
     consumers: int = parameter(1, WholeNumber(1, 4, "Consumers"))
     maxsize: int = parameter(0, WholeNumber(0, 32_767, "maxsize (0: no bound)", "log2"))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_volume(self.messages, self.payload)
-
-    @property
-    def steps(self) -> int:
-        """How many messages there are to get."""
-        return self.messages
 
     @property
     def description(self) -> str:
@@ -341,7 +347,7 @@ class QueueFlow(Experiment):
 
 
 @dataclass(frozen=True)
-class PipeExchange(Experiment):
+class PipeExchange(_Messages):
     """Two child processes, one at each end of a Pipe, pass numbered messages to each other.
 
     One-way, a sender sends them all and a receiver receives them. Over a duplex pipe a client sends
@@ -365,19 +371,8 @@ class PipeExchange(Experiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
-    payload: int = parameter(64, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
     duplex: bool = parameter(False, Choice((False, True), "Pipe", ("one-way", "duplex")))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_volume(self.messages, self.payload)
-
-    @property
-    def steps(self) -> int:
-        """How many messages there are to receive."""
-        return self.messages
 
     @property
     def description(self) -> str:

@@ -245,9 +245,13 @@ def test_bad_value_is_refused_in_words(reader: Reader) -> None:
 def test_cancel_frees_the_panel_within_a_second_and_leaves_no_child(reader: Reader) -> None:
     page = reader.page
     set_boxes(page, reader.play.defaults | reader.play.long)
-    press_run_and_cancel(page)
-    expect(panel_of(page).get_by_role("button", name="Run")).to_be_enabled(timeout=CANCELLED_WITHIN)
-    expect(panel_of(page).get_by_role("status")).to_contain_text("Cancelled")
+    status = panel_of(page).get_by_role("status")
+    for _ in range(5):
+        press_run_and_cancel(page)
+        expect(panel_of(page).get_by_role("button", name="Run")).to_be_enabled(timeout=CANCELLED_WITHIN)
+        if "Done" not in status.inner_text():  # 16 starts can be over before the click has arrived
+            break
+    expect(status).to_contain_text("Cancelled")
     gone_by = time.monotonic() + 1
     while reader.lab.workers() and time.monotonic() < gone_by:
         time.sleep(0.02)

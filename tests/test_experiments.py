@@ -521,3 +521,11 @@ def test_messages_differ_in_their_content() -> None:
         distances = [1 << power for power in range(17)]
         others = {payloads.of(number + distance) for distance in distances}
         assert payloads.of(number) not in others
+
+
+@pytest.mark.parametrize("size", [0, 64, 4096, 4097])
+def test_messages_are_numbers_with_their_payloads(size: int) -> None:
+    payloads = Payloads(size)
+    numbers = range(37, 637)
+    assert list(payloads.messages(numbers)) == [(number, payloads.of(number)) for number in numbers]
+    assert list(payloads.messages(range(5, 5))) == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipc_helpers.experiments import PipeExchange, ProcessStart, QueueFlow, Result, measured
-from ipc_helpers.figures import Picture, draw
+from ipc_helpers.figures import Picture, _drawing, _figure, draw
 from ipc_helpers.processes import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, Lane
 
@@ -124,6 +124,19 @@ def test_repr_is_short_and_names_what_was_drawn(chosen: Result) -> None:
 
 def test_picture_stays_the_same(chosen: Result) -> None:
     assert draw(chosen).png == draw(chosen).png
+
+
+def test_picture_shows_nothing_of_the_one_before(chosen: Result) -> None:
+    """The figure is used again; here by another experiment, with other words and numbers, as many lanes."""
+    lanes = len(chosen.lanes)
+    ups = [lane(f"child {n}", RECEIVE, [(n, n + 40, n - 1)], 0) for n in range(1, lanes)]
+    parent = lane("parent", SEND, ((n, n + 1, n) for n in range(lanes - 1)), 0)
+    other = measured(ProcessStart(processes=lanes - 1), [parent, *ups], expected=lanes - 1)
+    _drawing.submit(_figure.cache_clear).result()
+    first = draw(chosen)
+    assert draw(other).png != first.png
+    assert _figure.cache_info().hits == 1, "the figure was made anew: this test tests nothing"
+    assert draw(chosen).png == first.png
 
 
 # What it can draw.

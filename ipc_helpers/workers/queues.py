@@ -54,11 +54,10 @@ def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Se
     recorder = Recorder(len(numbers))
     payloads = Payloads(size)
     go.acquire()
-    for number in numbers:
-        message = number, payloads.of(number)
+    for message in payloads.messages(numbers):
         started = perf_counter_ns()
         queue.put(message)
-        recorder.record(started, SEND, number, size)
+        recorder.record(started, SEND, message[0], size)
     for _ in range(sentinels):
         queue.put(None)
     return recorder.records()
