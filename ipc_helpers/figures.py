@@ -136,7 +136,11 @@ def _figure(lanes: int) -> tuple[Figure, list[Axes]]:
             "bottom": _BELOW / height,
         },
     )
-    return figure, list(parts)
+    counts, depth, timeline = parts
+    counts.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    depth.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    timeline.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    return figure, [counts, depth, timeline]
 
 
 class _Flow(NamedTuple):
@@ -196,7 +200,6 @@ def _draw_depth(axes: Axes, flow: _Flow) -> None:
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
     _style(axes, "waiting")
     axes.set_ylim(0, max(1, float(flow.depth.max())) * 1.1)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
 
 
 def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:

@@ -60,6 +60,8 @@ def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Se
         recorder.record(started, SEND, message[0], size)
     for _ in range(sentinels):
         queue.put(None)
+    queue.close()
+    queue.join_thread()  # the feeder first: to send the records at the same time would slow it down
     return recorder.records()
 
 
