@@ -272,7 +272,7 @@ class Experiment(ABC):
 
 
 @dataclass(frozen=True)
-class _Messages(Experiment):
+class _MessageExperiment(Experiment):
     """An experiment whose messages have a count and a payload of one size."""
 
     messages: int = parameter(1_000, WholeNumber(1, 100_000, "Messages", "log10"))
@@ -289,7 +289,7 @@ class _Messages(Experiment):
 
 
 @dataclass(frozen=True)
-class QueueFlow(_Messages):
+class QueueFlow(_MessageExperiment):
     """Producers put numbered messages into one Queue, consumers get them; all are child processes.
 
     The clock runs from the first put to the last get: all processes are up before the first message.
@@ -347,7 +347,7 @@ class QueueFlow(_Messages):
 
 
 @dataclass(frozen=True)
-class PipeExchange(_Messages):
+class PipeExchange(_MessageExperiment):
     """Two child processes, one at each end of a Pipe, pass numbered messages to each other.
 
     One-way, a sender sends them all and a receiver receives them. Over a duplex pipe a client sends

@@ -514,6 +514,21 @@ def consumed(context: BaseContext, body: bytes) -> Lane:
     return Lane("consumer 1", child.result)
 
 
+def test_producer_waits_for_its_feeder_before_it_sends_its_records() -> None:
+    """Both at once would slow down what is measured. Here nobody gets what it puts, so there it stays."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    try:
+        with pytest.raises(DeadlineError) as caught, ProcessGroup(context, deadline=2) as group:
+            group.start(queues.produce, queue, range(8), MIB, 0, context.Semaphore(1), name="producer")
+    finally:
+        queue.close()
+        queue.join_thread()
+    stack = caught.value.stacks["producer"]
+    assert "in produce" in stack
+    assert "in join_thread" in stack
+
+
 def test_messages_differ_in_their_content() -> None:
     """Neighbours, and those a power of two apart, as a mixed-up buffer would bring."""
     payloads = Payloads(64)
