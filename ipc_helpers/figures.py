@@ -35,6 +35,7 @@ _DEPTH = "#595959"
 
 _WIDTH = 9.0  # inches, at 100 pixels an inch
 _LEFT, _RIGHT, _ABOVE, _BELOW, _BETWEEN = 1.2, 0.25, 0.4, 0.65, 0.12  # inches beside and between the axes
+_STEPS = (1, 2, 5, 10)  # between ticks, with any power of ten
 _FONT = 13  # points: readable from the last row
 _BINS = 600  # points of a curve, and ticks in a lane: no screen shows more
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
@@ -137,9 +138,9 @@ def _figure(lanes: int) -> tuple[Figure, list[Axes]]:
         },
     )
     counts, depth, timeline = parts
-    counts.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    depth.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-    timeline.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    counts.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
+    depth.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, steps=_STEPS))
+    timeline.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
     return figure, [counts, depth, timeline]
 
 

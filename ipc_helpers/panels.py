@@ -333,7 +333,7 @@ def _table(result: Result) -> str:
             f"{total.received:,}",
             f"{total.payload_bytes:,}",
             f"{total.seconds:.3f}",
-            f"{(total.sent + total.received) / total.seconds:,.0f}" if total.seconds else "",
+            f"{count / total.seconds:,.0f}" if (count := total.sent + total.received) > 1 else "",
             f"{total.seconds_in_calls / total.seconds:.0%}" if total.seconds else "",
         )
         for total in result.totals

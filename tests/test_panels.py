@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -104,6 +105,17 @@ def test_stops_are_round_numbers_and_both_ends(rule: WholeNumber, expected: list
 @pytest.mark.parametrize(("value", "expected"), [(-5, 0), (0, 0), (3, 4), (5, 4), (7, 8), (10**9, 16)])
 def test_nearest_stop_is_by_ratio(value: int, expected: int) -> None:
     assert nearest([0, 1, 2, 4, 8, 16], value) == expected
+
+
+def test_table_has_no_rate_for_a_single_start() -> None:
+    """It would be the one over the time of one call: 11,237 processes a second."""
+    panel = Panel(ProcessStart(processes=2))
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    rows = panel.table.value.split("<tr>")
+    (parent,), (child,) = ([row for row in rows if f">{who}<" in row] for who in ("parent", "child 1"))
+    assert [cell == "" for cell in re.findall("<td[^>]*>(.*?)</td>", child)] == [*[False] * 4, True, False]
+    assert "" not in re.findall("<td[^>]*>(.*?)</td>", parent)
 
 
 def test_run_shows_figure_table_and_counts(panel: Panel) -> None:
