@@ -271,7 +271,7 @@ class ProcessGroup:
         From ``start()``, ``wait()`` or the end of the block.
     KeyboardInterrupt
         From ``start()``, ``wait()`` or the end of the block when an interrupt arrived in them; an
-        interrupt in the body is raised there.
+        interrupt in the body is raised there, once the children are killed.
 
     Notes
     -----
@@ -529,7 +529,12 @@ class ProcessGroup:
             if caller.f_globals is globals():
                 return
             caller = caller.f_back
-        self._previous_handler(number, frame)
+        try:
+            # The block's end would do it; but CPython 3.13 skips that for an interrupt at the end of a
+            # loop (its issue 130279).
+            self._end_all()
+        finally:
+            self._previous_handler(number, frame)
 
 
 def checked_deadline(deadline: float) -> float:

@@ -640,6 +640,18 @@ def test_child_ignores_an_interrupt(context: BaseContext) -> None:
     assert (child.result, child.exitcode) == ("went on", 0)
 
 
+def test_interrupt_in_the_body_ends_the_children_at_once(context: BaseContext) -> None:
+    """Not only at the end of the block, which CPython 3.13 may skip (its issue 130279)."""
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.sleep_long)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        # Asserted below: the block's end raises KeyboardInterrupt, whatever was raised in it.
+        seen = child.exitcode is not None, signal.getsignal(signal.SIGINT)
+    assert seen == (True, handler)
+
+
 def test_interrupt_handler_is_given_back(context: BaseContext) -> None:
     before = signal.getsignal(signal.SIGINT)
     with ProcessGroup(context, deadline=AMPLE):
