@@ -11,6 +11,7 @@ from __future__ import annotations
 # mypy takes the branch, the interpreter does not: importing typing would cost every child time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ipc_helpers.diagnosis import Diagnosis, diagnose
     from ipc_helpers.experiments import PipeExchange, ProcessStart, QueueFlow, Result
     from ipc_helpers.figures import Picture, draw
     from ipc_helpers.panels import Panel
@@ -28,6 +29,7 @@ __all__ = [
     "Cancelled",
     "Child",
     "DeadlineError",
+    "Diagnosis",
     "Panel",
     "Picture",
     "PipeExchange",
@@ -38,6 +40,7 @@ __all__ = [
     "Result",
     "StartError",
     "WorkerError",
+    "diagnose",
     "draw",
 ]
 
@@ -45,6 +48,7 @@ _HOME = {
     "Cancelled": "processes",
     "Child": "processes",
     "DeadlineError": "processes",
+    "Diagnosis": "diagnosis",
     "Panel": "panels",
     "Picture": "figures",
     "PipeExchange": "experiments",
@@ -55,6 +59,7 @@ _HOME = {
     "Result": "experiments",
     "StartError": "processes",
     "WorkerError": "processes",
+    "diagnose": "diagnosis",
     "draw": "figures",
 }
 

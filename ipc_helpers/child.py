@@ -106,7 +106,7 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     # The Python thread below writes whole stacks, but needs the interpreter; this one, in C, does not.
     faulthandler.dump_traceback_later(max(left, 0) + _C_THREAD_DELAY, exit=True, file=stack_file)
     # A Thread object would add a tenth to the start of a child that is forked off.
-    _thread.start_new_thread(_watch, (stack_file.fileno(), deadline))
+    _thread.start_new_thread(watch, (stack_file.fileno(), deadline))
     _to_parent = to_parent
     outcome = _outcome(call)
     for start in range(0, len(outcome), _PART_SIZE):
@@ -155,8 +155,16 @@ def _outcome(call: Call) -> bytes:
         return pickle.dumps(("error", home + kind.__qualname__, message, text), pickle.HIGHEST_PROTOCOL)
 
 
-def _watch(stack: int, deadline: int) -> None:
-    """End this process when its parent dies, or at the deadline with the stacks written down."""
+def watch(stack_file: int, deadline: int) -> None:
+    """End this process when its parent dies, or at the deadline with the stacks written down; a thread of its own.
+
+    Parameters
+    ----------
+    stack_file : int
+        Descriptor of the file for the stacks.
+    deadline : int
+        In nanoseconds of ``time.perf_counter_ns``.
+    """
     parent = parent_process()
     assert parent is not None
     # A forked sibling may hold the other end of the sentinel, so ask for the parent's pid too. Under
@@ -165,5 +173,5 @@ def _watch(stack: int, deadline: int) -> None:
     while (left := (deadline - time.perf_counter_ns()) / 1e9) > 0:
         if connection.wait([parent.sentinel], min(left, _PARENT_CHECK)) or os.getppid() != forked_by:
             os._exit(PARENT_GONE)
-    faulthandler.dump_traceback(stack, all_threads=True)
+    faulthandler.dump_traceback(stack_file, all_threads=True)
     os._exit(OVERDUE)

@@ -577,7 +577,7 @@ def _read_all(file: int) -> str:
 def _readable(dump: str) -> str:
     """Return a faulthandler dump without thread ids, and without the frames that only start the worker."""
     own = re.escape(str(child_side.__file__))
-    watch = re.compile(rf'File "{own}", line \d+ in _watch\b')
+    watch = re.compile(rf'File "{own}", line \d+ in watch\b')
     outer = re.compile(rf'File "{own}", line \d+ in (?:run|_outcome|load)$|in _bootstrap$')
     stacks = []
     for block in re.split(r"^(?:Timeout .*|(?:Current )?[Tt]hread 0x.*)\n", dump, flags=re.MULTILINE):

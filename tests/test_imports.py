@@ -24,9 +24,12 @@ CHILD, PARENT, VIEW = range(3)
 FLOORS = {
     "ipc_helpers": CHILD,
     "ipc_helpers.child": CHILD,
+    "ipc_helpers.observed": CHILD,
     "ipc_helpers.payloads": CHILD,
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
+    "ipc_helpers.causes": PARENT,
+    "ipc_helpers.diagnosis": PARENT,
     "ipc_helpers.processes": PARENT,
     "ipc_helpers.environment": PARENT,
     "ipc_helpers.experiments": PARENT,

@@ -1,0 +1,261 @@
+"""Run somebody's function, which may start processes of its own, and say in words what became of them."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipc_helpers import observed
+from ipc_helpers.causes import MAIN, Tree, messages
+from ipc_helpers.processes import (
+    Cancelled,
+    DeadlineError,
+    ProcessGroup,
+    WorkerError,
+    checked_deadline,
+    start_methods,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+_ANSWERS_WITHIN = 1.0  # seconds that a process may take to say where it is
+_ENDS_WITHIN = 1.0  # seconds after that: then each process ends itself
+_GONE_WITHIN = 5.0  # seconds until the last process of the tree must have ended
+_OUTPUT = 100_000  # bytes of what the processes print are kept
+# The resource tracker says that it cleans up after processes that were ended, as it should.
+_TRACKER = re.compile(r"^.*resource_tracker\.py:\d+: UserWarning.*\n(?:  .*\n)?", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ObservedProcess:
+    """What was seen of one process.
+
+    Attributes
+    ----------
+    name : str
+        Its own name, or that of its function; "main" for the process that ran the function given.
+    state : {"ended", "raised", "killed", "terminated", "stuck", "idle", "lost"}
+        "terminated": a daemon, at the end of the process that started it. "idle": a worker of a pool, or the
+        process of a manager, that waits to be given work. "lost": it ended before its function began, or
+        left without returning.
+    exitcode : int or None
+        As of ``multiprocessing.Process``; None where nobody was left to see it.
+    words : str
+        How it ended, or where it is stuck: the line of its own code, and the library's function.
+    """
+
+    name: str
+    state: str
+    exitcode: int | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What became of a function and of all processes below it.
+
+    Attributes
+    ----------
+    healthy : bool
+        Whether every process ended by itself, without an exception, and no message was left.
+    cause : str
+        What went wrong, in a sentence; for healthy code, that nothing did.
+    remedy : str
+        What to do about it; empty where there is nothing to say.
+    returned : object
+        What the function returned; None when it did not.
+    processes : tuple of ObservedProcess
+        The main process first, then in the order of their start.
+    left : dict of str to int
+        For each queue: how many messages were put and never got. Without those that the system
+        does not count (macOS).
+    output : str
+        What the processes printed, on POSIX systems; the first 100,000 bytes of it.
+    """
+
+    healthy: bool
+    cause: str
+    remedy: str
+    returned: Any
+    processes: tuple[ObservedProcess, ...]
+    left: dict[str, int]
+    output: str = field(repr=False)
+
+    @property
+    def stuck(self) -> dict[str, str]:
+        """Where each process was that had to be ended, by name."""
+        return {process.name: process.words for process in self.processes if process.state == "stuck"}
+
+    @property
+    def exitcodes(self) -> dict[str, int | None]:
+        """The exit code of each process that ended by itself, by name."""
+        return {process.name: process.exitcode for process in self.processes if process.exitcode is not None}
+
+    def __str__(self) -> str:
+        lines = [f"{process.name}: {process.words}" for process in self.processes]
+        lines += [
+            f"{queue}: {messages(count)} put and never got" for queue, count in self.left.items() if count
+        ]
+        lines.append(f"{'Healthy' if self.healthy else 'Cause'}: {self.cause}.")
+        if self.remedy:
+            lines.append(f"Remedy: {self.remedy}.")
+        return "\n".join(lines)
+
+
+def diagnose(
+    function: Callable[..., Any], /, *args: Any, deadline: float = 5.0, start_method: str = "spawn"
+) -> Diagnosis:
+    """Run a function in a child process, and say in words what became of it and of all that it started.
+
+    The function may start processes, queues and pipes of its own, with ``multiprocessing``. Whatever
+    still runs at the deadline says where it is, and is ended; so nothing is left, whatever the function does.
+
+    Parameters
+    ----------
+    function : callable
+        What to run. Under spawn and forkserver the child imports it by its module and name, so it has to
+        live in a module.
+    *args
+        Its arguments.
+    deadline : float
+        Seconds until the processes that still run are taken to be stuck; above 0, at most 86,400.
+    start_method : str
+        How the child that runs the function is started: "spawn", and "fork" or "forkserver" where the
+        platform has them. The function chooses for its own processes.
+
+    Returns
+    -------
+    Diagnosis
+        Print it: a line for each process, and the cause in a sentence.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong type or out of its range, before anything starts.
+    StartError
+        When the function or its arguments can't be handed to a child.
+    KeyboardInterrupt
+        When an interrupt arrived; all processes are ended first.
+
+    Notes
+    -----
+    What is seen: processes, queues and pipes of ``multiprocessing``, and what is built on them
+    (``concurrent.futures``), not what ``subprocess`` starts. The causes are told from where each process is
+    stuck (``sys._current_frames``), from the locks and counts of each queue, and from who holds which end
+    of a pipe.
+    """
+    if not callable(function):
+        raise TypeError(f"function must be callable, not {function!r}")
+    seconds = checked_deadline(deadline)
+    if start_method not in start_methods():
+        allowed = " or ".join(map(repr, start_methods()))
+        raise ValueError(f"start_method must be {allowed}, not {start_method!r}")
+    context: Any = multiprocessing.get_context(start_method)
+    folder = tempfile.mkdtemp(prefix="ipc_helpers-")
+    reader, writer = context.Pipe(duplex=False)
+    printed = _Printed(reader)
+    main: dict[str, Any] = {}
+    try:
+        main = _run(context, function, args, folder, seconds, writer)
+    finally:
+        writer.close()
+        tree, output = _end(printed, folder, main)
+    healthy, (cause, remedy) = tree.finding()
+    processes = tuple(ObservedProcess(*ending) for ending in tree.endings())
+    return Diagnosis(healthy, cause, remedy, main.get("returned"), processes, tree.messages_left(), output)
+
+
+def _run(
+    context: Any,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    folder: str,
+    seconds: float,
+    writer: Connection,
+) -> dict[str, Any]:
+    """Run the function in a child of its own; return how that child ended."""
+    looks_at = time.perf_counter_ns() + int(seconds * 1e9)
+    ends_at = looks_at + int((_ANSWERS_WITHIN + _ENDS_WITHIN) * 1e9)
+    group = ProcessGroup(context, deadline=seconds + _ANSWERS_WITHIN + _ENDS_WITHIN)
+
+    def all_looked_at() -> bool:
+        late = (time.perf_counter_ns() - looks_at) / 1e9
+        return late > _ANSWERS_WITHIN or (late > 0 and Tree(Path(folder), {}).is_complete)
+
+    main: dict[str, Any] = {}
+    try:
+        with group:
+            child = group.start(
+                observed.observe, function, args, folder, looks_at, ends_at, writer, name=MAIN
+            )
+            main["pid"] = child.pid
+            writer.close()
+            with contextlib.suppress(RuntimeError):  # the child has returned meanwhile
+                group.wait(until=lambda: child.exitcode is not None or all_looked_at())
+            if child.exitcode is None:
+                group.cancel()
+        main.update(exitcode=0, returned=child.result)
+    except Cancelled:
+        pass
+    except DeadlineError as error:
+        main["stack"] = error.stacks.get(MAIN, "")
+    except WorkerError as error:
+        main.update(exitcode=error.exitcode, kind=error.kind, message=error.message)
+    return main
+
+
+class _Printed:
+    """Reads what a tree of processes prints, until the last of them has ended."""
+
+    def __init__(self, reader: Connection) -> None:
+        self._reader = reader
+        self._text = bytearray()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        if os.name == "posix":
+            self._thread.start()
+
+    def _read(self) -> None:
+        while data := os.read(self._reader.fileno(), 65_536):
+            self._text += data[: max(_OUTPUT - len(self._text), 0)]
+
+    def ended(self, timeout: float) -> bool:
+        """Wait until nobody is left who could print; say whether it is so."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def close(self) -> str:
+        """Return the text."""
+        if not self._thread.is_alive():  # a thread that reads would read from another file next
+            self._reader.close()
+        return self._text.decode(errors="replace")
+
+
+def _end(printed: _Printed, folder: str, main: dict[str, Any]) -> tuple[Tree, str]:
+    """See to it that the whole tree has ended; return what was seen of it, and what it printed."""
+    if not printed.ended(_ENDS_WITHIN):
+        for pid in Tree(Path(folder), main).processes:  # stopped, or in C code that holds the interpreter
+            with contextlib.suppress(OSError):
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        printed.ended(_GONE_WITHIN)
+    tree = Tree(Path(folder), main)
+    ends_at = time.monotonic() + _GONE_WITHIN
+    while os.path.isdir(folder):  # Windows removes no file that a process still has open
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > ends_at:
+            break
+        if os.path.isdir(folder):
+            time.sleep(0.02)
+    return tree, _TRACKER.sub("", printed.close())

@@ -1,0 +1,315 @@
+"""Programs with one mistake each, or with none, for the tests of diagnose."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from queue import Empty
+from typing import Any
+
+SIZE = 200_000  # bytes: more than a pipe holds
+
+
+def fill(box: Any, count: int, size: int) -> None:
+    for _ in range(count):
+        box.put(bytes(size))
+
+
+def collect(box: Any) -> None:
+    while box.get() is not None:
+        pass
+
+
+def listen(end: Any) -> None:
+    try:
+        while True:
+            end.recv()
+    except EOFError:
+        pass
+
+
+def say(end: Any, words: list[str]) -> None:
+    for word in words:
+        end.send(word)
+
+
+def echo(end: Any) -> None:
+    end.send(end.recv())
+
+
+def fail(box: Any, number: int) -> None:
+    box.put(1 // number)
+
+
+def put_a_lambda(box: Any) -> None:
+    box.put(lambda: 1)
+    box.put("after it")
+
+
+def take_with_lock(box: Any, up: Any) -> None:
+    up.set()
+    box.get()
+
+
+def leave_a_part(end: Any) -> None:
+    os.write(end.fileno(), b"\0\0\1\0half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(code: int) -> None:
+    os._exit(code)
+
+
+def work(tasks: Any) -> None:
+    while (task := tasks.get()) is not None:
+        if task == "bad":
+            sys.exit(3)
+        tasks.task_done()
+
+
+# The programs: each takes a context.
+
+
+def healthy(ctx: Any) -> int:
+    box = ctx.Queue()
+    source = ctx.Process(target=fill, args=(box, 3, SIZE), name="source")
+    source.start()
+    total = sum(len(box.get(timeout=10)) for _ in range(3))
+    source.join()
+    return total
+
+
+def healthy_pipe(ctx: Any) -> list[str]:
+    ours, theirs = ctx.Pipe(duplex=False)
+    speaker = ctx.Process(target=say, args=(theirs, ["one", "two"]))
+    speaker.start()
+    theirs.close()
+    words = []
+    try:
+        while True:
+            words.append(ours.recv())
+    except EOFError:
+        speaker.join()
+        return words
+
+
+def quiet(ctx: Any) -> str:
+    print("printed by main")
+    time.sleep(0.1)
+    return ctx.get_start_method()
+
+
+def join_first(ctx: Any) -> None:
+    box = ctx.Queue()
+    source = ctx.Process(target=fill, args=(box, 1, SIZE), name="source")
+    source.start()
+    source.join()
+    box.get()
+
+
+def join_first_over_a_pipe(ctx: Any) -> None:
+    ours, theirs = ctx.Pipe()
+    speaker = ctx.Process(target=say, args=(theirs, ["x" * 1_000_000]), name="speaker")
+    speaker.start()
+    speaker.join()
+    ours.recv()
+
+
+def no_sentinel(ctx: Any) -> None:
+    box = ctx.Queue()
+    readers = [ctx.Process(target=collect, args=(box,)) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    box.put(None)
+    for reader in readers:
+        reader.join()
+
+
+def one_get_too_many(ctx: Any) -> None:
+    box = ctx.Queue()
+    source = ctx.Process(target=fill, args=(box, 2, 10))
+    source.start()
+    for _ in range(3):
+        box.get()
+
+
+def open_end(ctx: Any) -> None:
+    ours, theirs = ctx.Pipe(duplex=False)
+    listener = ctx.Process(target=listen, args=(ours,), name="listener")
+    listener.start()
+    theirs.send("hello")
+    listener.join()
+
+
+def open_end_in_main(ctx: Any) -> None:
+    ours, theirs = ctx.Pipe(duplex=False)
+    speaker = ctx.Process(target=say, args=(theirs, ["one"]), name="speaker")
+    speaker.start()
+    listen(ours)
+
+
+def bad_message(ctx: Any) -> None:
+    box = ctx.Queue()
+    source = ctx.Process(target=put_a_lambda, args=(box,), name="source")
+    source.start()
+    while box.get() != "never":
+        pass
+
+
+def bad_message_at_the_end(ctx: Any) -> None:
+    box = ctx.SimpleQueue()
+    later = ctx.Queue()
+    later.put(lambda: 1)
+    box.put(1)
+
+
+def worker_fails(ctx: Any) -> None:
+    box = ctx.Queue()
+    worker = ctx.Process(target=fail, args=(box, 0), name="divider")
+    worker.start()
+    box.get()
+
+
+def worker_leaves(ctx: Any) -> None:
+    box = ctx.Queue()
+    ctx.Process(target=leave, args=(7,), name="leaver").start()
+    box.get()
+
+
+def killed_consumer(ctx: Any) -> None:
+    box = ctx.Queue()
+    up = ctx.Event()
+    first = ctx.Process(target=take_with_lock, args=(box, up), name="first")
+    first.start()
+    up.wait(10)
+    time.sleep(0.3)
+    first.kill()
+    first.join()
+    box.put("for the second")
+    second = ctx.Process(target=collect, args=(box,), name="second")
+    second.start()
+    second.join()
+
+
+def killed_in_a_message(ctx: Any) -> None:
+    ours, theirs = ctx.Pipe(duplex=False)
+    writer = ctx.Process(target=leave_a_part, args=(theirs,), name="writer")
+    writer.start()
+    ours.recv()
+
+
+def unfinished(ctx: Any) -> None:
+    tasks = ctx.JoinableQueue()
+    tasks.put("one")
+    tasks.put("two")
+    tasks.get()
+    tasks.task_done()
+    tasks.join()
+
+
+def dead_worker(ctx: Any) -> None:
+    tasks = ctx.JoinableQueue()
+    worker = ctx.Process(target=work, args=(tasks,), name="worker", daemon=True)
+    worker.start()
+    tasks.put("good")
+    tasks.put("bad")
+    tasks.join()
+
+
+def full_queue(ctx: Any) -> None:
+    box = ctx.Queue(2)
+    for number in range(3):
+        box.put(number)
+
+
+def both_listen(ctx: Any) -> None:
+    ours, theirs = ctx.Pipe()
+    other = ctx.Process(target=echo, args=(theirs,), name="echo")
+    other.start()
+    theirs.close()
+    ours.recv()
+
+
+def both_send(ctx: Any) -> None:
+    ours, theirs = ctx.Pipe()
+    ends = {"left": ours, "right": theirs}
+    children = [
+        ctx.Process(target=say, args=(end, ["x" * 1_000_000]), name=name) for name, end in ends.items()
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+
+
+def unasked(ctx: Any) -> None:
+    manager = ctx.Manager()
+    pool = ctx.Pool(1)
+    pool.apply_async(divmod, (1, 0))
+    time.sleep(60)
+    del manager, pool
+
+
+def raises_in_with(ctx: Any) -> None:
+    try:
+        raise ValueError("own")
+    finally:
+        time.sleep(0.01)
+
+
+def left_over(ctx: Any) -> str:
+    letters = ctx.Queue()
+    source = ctx.Process(target=fill, args=(letters, 3, 10))
+    source.start()
+    letters.get(timeout=10)
+    source.join()
+    return "done"
+
+
+def main_fails(ctx: Any) -> None:
+    ctx.Queue().get(timeout=0.01)
+
+
+def busy(ctx: Any) -> None:
+    while True:
+        pass
+
+
+def sleeps(ctx: Any) -> None:
+    time.sleep(60)
+
+
+def grandchildren(ctx: Any) -> None:
+    child = ctx.Process(target=no_sentinel, args=(ctx,), name="child")
+    child.start()
+    child.join()
+
+
+def healthy_pool(ctx: Any) -> list[int]:
+    with ctx.Pool(2) as pool:
+        return pool.map_async(abs, [-1, -2]).get(timeout=10)
+
+
+def empty(ctx: Any) -> str:
+    try:
+        ctx.Queue().get(timeout=0.05)
+    except Empty:
+        return "Empty"
+    return "?"
+
+
+def stop_oneself() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def stopped(ctx: Any) -> None:
+    sleeper = ctx.Process(target=stop_oneself, name="sleeper")
+    sleeper.start()
+    sleeper.join()
+
+
+def holds_the_interpreter() -> None:
+    re.match(r"(a+)+$", "a" * 80 + "b")

@@ -1,0 +1,254 @@
+"""diagnose: the right cause for programs written apart from the chapters, and nothing left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import diagnosed_workers as programs
+import pytest
+
+from ipc_helpers import Diagnosis, StartError, diagnose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+METHODS = multiprocessing.get_all_start_methods()
+DEADLINE = 5.0  # seconds: all processes are up by then, eight programs at once on a busy machine
+
+
+class Found(NamedTuple):
+    start_method: str
+    by_program: dict[Callable[..., Any], Diagnosis]
+
+
+@pytest.fixture(params=METHODS)
+def ctx(request: pytest.FixtureRequest) -> Any:
+    return multiprocessing.get_context(request.param)
+
+
+CAUSES = {
+    programs.join_first: "main joins source before it has got the messages, and source can't end",
+    programs.join_first_over_a_pipe: "main joins speaker before it has received the messages",
+    programs.one_get_too_many: "main waits in get() for a message that nobody puts: the queue 'box' is empty",
+    programs.open_end_in_main: "main itself holds the other end, 'theirs', open",
+    programs.bad_message: "a message that source put into the queue 'box' can't be pickled",
+    programs.bad_message_at_the_end: "a message that main put into the queue",
+    programs.worker_fails: "divider raised ZeroDivisionError",
+    programs.worker_leaves: "leaver ended with exit code 7",
+    programs.unfinished: "main waits in JoinableQueue.join(): task_done() was not called for 1 message",
+    programs.dead_worker: "worker ended with exit code 3",
+    programs.full_queue: "main waits in put(): the queue 'box' is full, and nobody gets",
+    programs.both_send: "left and right both send first",
+    programs.unasked: "main was still running in 'time.sleep(60)'",
+    programs.raises_in_with: "main raised ValueError: own in 'raise ValueError(\"own\")'",
+    programs.both_listen: "both wait for the other to send",
+    programs.left_over: "every process ended by itself, but nobody got 2 messages in the queue 'letters'",
+    programs.main_fails: "main raised Empty in 'ctx.Queue().get(timeout=0.01)'",
+    programs.busy: "main was still running in 'while True:'",
+    programs.sleeps: "main was still running in 'time.sleep(60)'",
+}
+NEEDS_SIGKILL = {
+    programs.killed_consumer: "first was killed (SIGKILL) while it held the read lock of the queue 'box'",
+    programs.killed_in_a_message: "writer was killed (SIGKILL) in the middle of a message",
+}
+if hasattr(signal, "SIGKILL"):
+    CAUSES |= NEEDS_SIGKILL
+if sys.platform == "darwin":  # which does not count the messages of a queue
+    del CAUSES[programs.left_over]
+
+
+LEAVING = [programs.join_first, programs.grandchildren, programs.main_fails]
+OTHERS = [programs.no_sentinel, programs.open_end, programs.grandchildren]
+
+
+@pytest.fixture(scope="module")
+def every_diagnosis() -> dict[tuple[Callable[..., Any], str], Diagnosis]:
+    """What diagnose says of each program under each start method: ten at once, since they mostly wait."""
+    todo = [(program, method) for method in METHODS for program in (*CAUSES, *OTHERS)]
+
+    def run(item: tuple[Callable[..., Any], str]) -> Diagnosis:
+        return diagnose(item[0], multiprocessing.get_context(item[1]), deadline=DEADLINE)
+
+    with ThreadPoolExecutor(10) as pool:
+        return dict(zip(todo, pool.map(run, todo), strict=True))
+
+
+@pytest.fixture(params=METHODS)
+def found(request: pytest.FixtureRequest, every_diagnosis: dict[Any, Diagnosis]) -> Found:
+    by_program = {program: every_diagnosis[program, request.param] for program in (*CAUSES, *OTHERS)}
+    return Found(request.param, by_program)
+
+
+@pytest.mark.parametrize("program", CAUSES, ids=lambda program: program.__name__)
+def test_it_names_the_cause(program: Callable[..., Any], found: Found) -> None:
+    diagnosis = found.by_program[program]
+    assert CAUSES[program] in diagnosis.cause
+    assert not diagnosis.healthy
+
+
+def test_it_names_the_consumers_without_a_sentinel(found: Found) -> None:
+    diagnosis = found.by_program[programs.no_sentinel]
+    assert re.search(r"(collect.*){2} wait in get\(\): the queue 'box' is empty", diagnosis.cause)
+    assert diagnosis.remedy == "put one sentinel for each consumer"
+    assert len(diagnosis.stuck) == 3
+
+
+def test_it_names_who_holds_an_end_open(found: Found) -> None:
+    diagnosis = found.by_program[programs.open_end]
+    # A forked child holds the ends of its parent as well.
+    holders = "main and listener hold" if found.start_method == "fork" else "main holds"
+    assert f"while {holders} the other end, 'theirs', open" in diagnosis.cause
+
+
+def test_it_sees_processes_below_its_children(found: Found) -> None:
+    diagnosis = found.by_program[programs.grandchildren]
+    names = [process.name for process in diagnosis.processes]
+    assert sorted(names) == ["child", "collect", "collect 2", "collect 3", "main"]
+    assert "wait in get()" in diagnosis.cause
+
+
+def test_no_report_names_a_path_or_a_process_id(found: Found) -> None:
+    for diagnosis in found.by_program.values():
+        text = str(diagnosis).replace("1 // number", "")
+        assert os.sep not in text
+        assert not re.search(r"\d{3,}", text)
+
+
+def test_it_tells_who_serves_from_who_is_stuck(found: Found) -> None:
+    diagnosis = found.by_program[programs.unasked]
+    states = {process.name: process.state for process in diagnosis.processes}
+    assert states == {"main": "stuck", "SyncManager": "idle", "worker": "idle"}
+    assert list(diagnosis.stuck) == ["main"]
+
+
+@pytest.mark.parametrize("program", LEAVING, ids=lambda program: program.__name__)
+def test_it_leaves_nothing(program: Callable[..., Any], ctx: Any, nothing_left: Path) -> None:
+    assert not diagnose(program, ctx, deadline=1).healthy
+
+
+HEALTHY = {
+    programs.healthy: 600_000,
+    programs.healthy_pipe: ["one", "two"],
+    programs.healthy_pool: [1, 2],
+    programs.empty: "Empty",
+}
+
+
+@pytest.mark.parametrize("program", HEALTHY, ids=lambda program: program.__name__)
+def test_it_says_that_healthy_code_is_healthy(
+    program: Callable[..., Any], ctx: Any, nothing_left: Path
+) -> None:
+    diagnosis = diagnose(program, ctx, deadline=20)
+    assert diagnosis.healthy, str(diagnosis)
+    assert diagnosis.returned == HEALTHY[program]
+    assert diagnosis.stuck == {}
+    assert "ended by itself" in diagnosis.cause
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_the_function_runs_in_a_child_of_each_start_method(start_method: str, nothing_left: Path) -> None:
+    for inner in METHODS:
+        ctx = multiprocessing.get_context(inner)
+        diagnosis = diagnose(programs.healthy, ctx, deadline=20, start_method=start_method)
+        assert diagnosis.healthy, str(diagnosis)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what a process prints is kept on POSIX systems")
+def test_it_keeps_what_the_processes_print(nothing_left: Path) -> None:
+    diagnosis = diagnose(programs.quiet, multiprocessing.get_context("spawn"), deadline=20)
+    assert diagnosis.output == "printed by main\n"
+    assert "printed" not in str(diagnosis)
+
+
+def test_the_report_has_a_line_for_each_process(nothing_left: Path) -> None:
+    ctx = multiprocessing.get_context("spawn")
+    assert str(diagnose(programs.join_first, ctx, deadline=DEADLINE)).splitlines() == [
+        "main: stuck in Process.join, waiting for source, in the line  source.join()",
+        "source: stuck in the feeder's join, after its function had ended; its feeder thread: in a pipe "
+        "write",
+        *(["the queue 'box': 1 message put and never got"] if sys.platform != "darwin" else []),
+        "Cause: main joins source before it has got the messages, and source can't end, since its feeder "
+        "thread waits for room in the pipe.",
+        "Remedy: get first, then join.",
+    ]
+
+
+def test_a_stopped_process_is_ended_too(nothing_left: Path) -> None:
+    if not hasattr(signal, "SIGSTOP"):
+        pytest.skip("a process can't be stopped here")
+    diagnosis = diagnose(programs.stopped, multiprocessing.get_context("spawn"), deadline=1)
+    assert "silent" in diagnosis.stuck["sleeper"]
+
+
+def test_code_that_holds_the_interpreter_is_ended_too(nothing_left: Path) -> None:
+    started = time.monotonic()
+    diagnosis = diagnose(programs.holds_the_interpreter, deadline=1)
+    assert "silent" in diagnosis.stuck["main"]
+    assert time.monotonic() - started < 15
+
+
+def test_a_function_that_a_child_cannot_find() -> None:
+    def local() -> None:
+        pass
+
+    with pytest.raises(StartError, match="local"):
+        diagnose(local)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"function": 3}, TypeError, "function must be callable, not 3"),
+        ({"deadline": 0}, ValueError, "deadline must be above 0"),
+        ({"deadline": "1"}, TypeError, "deadline must be a number"),
+        ({"start_method": "thread"}, ValueError, "start_method must be 'spawn'"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_starts(
+    change: dict[str, Any], error: type[Exception], words: str, nothing_left: Path
+) -> None:
+    given = {"function": programs.busy, **change}
+    with pytest.raises(error, match=re.escape(words)):
+        diagnose(given.pop("function"), **given)
+
+
+def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
+    script = nothing_left / "interrupted.py"
+    script.write_text(
+        textwrap.dedent("""
+            import multiprocessing, diagnosed_workers
+            from ipc_helpers import diagnose
+
+            if __name__ == "__main__":
+                print("up", flush=True)
+                try:
+                    diagnose(
+                        diagnosed_workers.grandchildren, multiprocessing.get_context("spawn"), deadline=60
+                    )
+                except KeyboardInterrupt:
+                    print("interrupted")
+        """)
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "up\n"
+        time.sleep(1)  # some of the tree is up, or none of it: either way it has to go
+        run.send_signal(signal.SIGINT)
+        killer = threading.Timer(20, run.kill)
+        killer.start()
+        assert run.stdout.read() == "interrupted\n"
+        killer.cancel()
