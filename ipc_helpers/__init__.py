@@ -12,8 +12,15 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipc_helpers.diagnosis import Diagnosis, diagnose
-    from ipc_helpers.experiments import PipeExchange, ProcessStart, QueueFlow, Result
-    from ipc_helpers.figures import Picture, draw
+    from ipc_helpers.experiments import (
+        PipeExchange,
+        ProcessStart,
+        QueueFlow,
+        QueuePlaces,
+        Result,
+        WorkerPool,
+    )
+    from ipc_helpers.figures import Picture, draw, draw_journey
     from ipc_helpers.panels import Panel
     from ipc_helpers.processes import (
         Cancelled,
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
         StartError,
         WorkerError,
     )
+    from ipc_helpers.xray import XRay, XRayError
+
 
 __all__ = [
     "Cancelled",
@@ -37,11 +46,16 @@ __all__ = [
     "ProcessGroupError",
     "ProcessStart",
     "QueueFlow",
+    "QueuePlaces",
     "Result",
     "StartError",
     "WorkerError",
+    "WorkerPool",
+    "XRay",
+    "XRayError",
     "diagnose",
     "draw",
+    "draw_journey",
 ]
 
 _HOME = {
@@ -56,11 +70,16 @@ _HOME = {
     "ProcessGroupError": "processes",
     "ProcessStart": "experiments",
     "QueueFlow": "experiments",
+    "QueuePlaces": "experiments",
     "Result": "experiments",
     "StartError": "processes",
     "WorkerError": "processes",
+    "WorkerPool": "experiments",
+    "XRay": "xray",
+    "XRayError": "xray",
     "diagnose": "diagnosis",
     "draw": "figures",
+    "draw_journey": "figures",
 }
 
 

@@ -156,7 +156,9 @@ def _outcome(call: Call) -> bytes:
 
 
 def watch(stack_file: int, deadline: int) -> None:
-    """End this process when its parent dies, or at the deadline with the stacks written down; a thread of its own.
+    """End this process when its parent dies, or at the deadline with the stacks written down.
+
+    Runs in a thread of its own.
 
     Parameters
     ----------

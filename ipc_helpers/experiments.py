@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ipc_helpers.payloads import Payloads
 from ipc_helpers.processes import ProcessGroup, checked_deadline, start_methods
-from ipc_helpers.trace import RECEIVE, SEND, Lane, Recorder
-from ipc_helpers.workers import pipes, processes, queues
+from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Recorder
+from ipc_helpers.workers import inside, patterns, pipes, processes, queues
 
 if TYPE_CHECKING:
     import threading
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 _SECONDS = 120.0
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def parameter(default: Any, rule: WholeNumber | Choice) -> Any:
 
 
 class Words(NamedTuple):
-    """What an experiment's messages, and its two operations on them, are called.
+    """What an experiment's messages, and its operations on them, are called.
 
     Attributes
     ----------
@@ -102,17 +103,24 @@ class Words(NamedTuple):
     calls : dict of int to str
         For SEND and RECEIVE: the call, "put" and "get" for example.
     done : dict of int to str
-        For SEND and RECEIVE: what a message then is, "put" and "got" for example.
+        For SEND and RECEIVE: what a message then is, "put" and "got" for example. With WRITE as well, in the
+        order of the operations, where the experiment records what a feeder thread writes.
+    waiting : str
+        What those are that were sent and not received.
+    long : str
+        What it is when a process is in one call for long.
     """
 
     noun: str
     calls: dict[int, str]
     done: dict[int, str]
+    waiting: str = "waiting"
+    long: str = "inside one long call"
 
 
 @dataclass(frozen=True)
 class Total:
-    """What one process did.
+    """What one process did, without what its feeder thread did.
 
     Attributes
     ----------
@@ -172,7 +180,7 @@ class Result:
         return sum(sum(lane.column("size")) for lane in self.lanes_of(RECEIVE)) / self.seconds
 
     def lanes_of(self, operation: int) -> tuple[Lane, ...]:
-        """Return what the lanes hold of one operation, SEND or RECEIVE, without those that hold none."""
+        """Return what the lanes hold of one operation, without those that hold none."""
         return tuple(_lanes_of(operation, self.lanes))
 
     def __repr__(self) -> str:
@@ -347,6 +355,74 @@ class QueueFlow(_MessageExperiment):
 
 
 @dataclass(frozen=True)
+class QueuePlaces(_MessageExperiment):
+    """Where messages wait that a producer puts into a Queue, and a consumer gets with pauses.
+
+    Both are child processes. The producer's feeder thread records, too: when it took each message from
+    the deque, and when it had written it into the pipe. The clock runs from the first put to the last get.
+
+    Parameters
+    ----------
+    messages : int
+        How many messages the producer puts, 1 to 2,000; messages times pause at most 20 seconds.
+    payload : int
+        Bytes in each message beside its number, 0 to 1 MiB; messages times payload at most 256 MiB.
+    maxsize : int
+        The queue's bound; 0 is no bound. At most 32,767, which macOS allows too.
+    pause : int
+        How many milliseconds the consumer waits after each message, 0 to 20.
+    start_method : str
+        "spawn", and "fork" or "forkserver" where the platform has them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong type or out of its range; the message names it.
+    """
+
+    words = Words(
+        "message",
+        {SEND: "put", RECEIVE: "get"},
+        {SEND: "put", WRITE: "written", RECEIVE: "got"},
+    )
+
+    messages: int = parameter(200, WholeNumber(1, 2_000, "Messages", "log10"))
+    payload: int = parameter(1_024, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
+    maxsize: int = parameter(0, WholeNumber(0, 32_767, "maxsize (0: no bound)", "log2"))
+    pause: int = parameter(1, WholeNumber(0, 20, "Pause after each get (ms)"))
+    start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.messages * self.pause > 20_000:
+            raise ValueError(
+                f"messages × pause must be at most 20 seconds, not {self.messages:,} × {self.pause} ms "
+                f"= {self.messages * self.pause / 1000:g} seconds: lower messages or pause"
+            )
+
+    @property
+    def description(self) -> str:
+        """What it does, in words and with its numbers."""
+        bound = f"maxsize={self.maxsize:,}" if self.maxsize else "no bound"
+        return (
+            f"{counted(self.messages, 'message')} of {counted(self.payload, 'byte')}, {bound}, "
+            f"a pause of {self.pause} ms after each get, {self.start_method}"
+        )
+
+    def _start(self, group: ProcessGroup) -> list[Lane]:
+        queue = group.context.Queue(self.maxsize)
+        go = group.context.Semaphore(0)
+        group.start(inside.produce, queue, self.messages, self.payload, go, name="producer")
+        get = queue, self.messages, self.payload, self.pause / 1000, go
+        group.start(inside.consume, *get, name="consumer")
+        _start_together(group, go)
+        return []
+
+    def _steps_done(self, children: Sequence[Child]) -> int:
+        return children[-1].count or 0
+
+
+@dataclass(frozen=True)
 class PipeExchange(_MessageExperiment):
     """Two child processes, one at each end of a Pipe, pass numbered messages to each other.
 
@@ -424,7 +500,9 @@ class ProcessStart(Experiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words = Words("process", {SEND: "start", RECEIVE: "its worker"}, {SEND: "started", RECEIVE: "up"})
+    words = Words(
+        "process", {SEND: "start", RECEIVE: "its worker"}, {SEND: "started", RECEIVE: "up"}, "not yet up"
+    )
 
     processes: int = parameter(4, WholeNumber(1, 16, "Processes"))
     argument: int = parameter(0, WholeNumber(0, MIB, "Argument (bytes)", "log2"))
@@ -455,6 +533,100 @@ class ProcessStart(Experiment):
 
     def _steps_done(self, children: Sequence[Child]) -> int:
         return sum(child.count is not None for child in children)
+
+
+@dataclass(frozen=True)
+class WorkerPool(Experiment):
+    """A producer puts numbered tasks into one Queue, workers take them one after the other; all are children.
+
+    A task is a sleep: it needs no processor, so the timeline is the same on two cores as on eight. With
+    unevenness 0 each takes ``length``. With unevenness 100, the k-th shortest of n tasks takes k³ times
+    what the shortest takes, and between the two each task is between the two. The sum is always tasks ×
+    length. The clock runs from the first put to the end of the last task.
+
+    Parameters
+    ----------
+    tasks : int
+        How many there are, 1 to 200.
+    length : int
+        How many milliseconds a task takes on average, 0 to 200; tasks times length at most 10 seconds.
+    unevenness : int
+        How much the lengths of the tasks differ, 0 to 100 percent.
+    order : {"mixed", "longest first", "longest last"}
+        In which order they are put.
+    workers : int
+        How many processes take tasks, 1 to 8.
+    start_method : str
+        "spawn", and "fork" or "forkserver" where the platform has them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong type or out of its range; the message names it.
+    """
+
+    words = Words(
+        "task", {SEND: "put", RECEIVE: "work"}, {SEND: "put", RECEIVE: "done"}, "not done", "at one long task"
+    )
+
+    tasks: int = parameter(20, WholeNumber(1, 200, "Tasks"))
+    length: int = parameter(25, WholeNumber(0, 200, "Task length (ms)"))
+    unevenness: int = parameter(50, WholeNumber(0, 100, "Unevenness (%)"))
+    order: str = parameter("mixed", Choice(("mixed", "longest first", "longest last"), "Order of the tasks"))
+    workers: int = parameter(4, WholeNumber(1, 8, "Workers"))
+    start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tasks * self.length > 10_000:
+            raise ValueError(
+                f"tasks × length must be at most 10 seconds, not {self.tasks:,} × {self.length:,} ms "
+                f"= {self.tasks * self.length / 1000:g} seconds: lower tasks or length"
+            )
+
+    @property
+    def steps(self) -> int:
+        """How many tasks there are."""
+        return self.tasks
+
+    @property
+    def description(self) -> str:
+        """What it does, in words and with its numbers."""
+        uneven = f", {self.unevenness} % uneven, {self.order}" if self.unevenness else ""
+        return (
+            f"{counted(self.tasks, 'task')} of {self.length} ms{uneven}, "
+            f"for {counted(self.workers, 'worker')}, {self.start_method}"
+        )
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """How many seconds each task takes, in the order in which they are put."""
+        cubes = [rank**3 for rank in range(1, self.tasks + 1)]
+        uneven = self.unevenness / 100
+        rising = [
+            self.length / 1000 * (1 - uneven + uneven * cube * self.tasks / sum(cubes)) for cube in cubes
+        ]
+        if self.order == "longest first":
+            return tuple(reversed(rising))
+        if self.order == "longest last":
+            return tuple(rising)
+        # Multiples of the golden ratio, without their whole part, are spread evenly, and look mixed.
+        places = sorted(range(self.tasks), key=lambda number: number * _GOLDEN % 1)
+        mixed = dict(zip(places, rising, strict=True))
+        return tuple(mixed[number] for number in range(self.tasks))
+
+    def _start(self, group: ProcessGroup) -> list[Lane]:
+        tasks = group.context.Queue()
+        go = group.context.Semaphore(0)
+        numbered = list(enumerate(self.lengths))
+        group.start(patterns.put_tasks, tasks, numbered, self.workers, go, name="producer")
+        for index in range(1, self.workers + 1):
+            group.start(patterns.work, tasks, self.tasks, go, name=f"worker {index}")
+        _start_together(group, go)
+        return []
+
+    def _steps_done(self, children: Sequence[Child]) -> int:
+        return sum(child.count or 0 for child in children[1:])
 
 
 def _start_together(group: ProcessGroup, go: Any) -> None:
@@ -499,10 +671,13 @@ def measured(experiment: Experiment, lanes: Sequence[Lane], expected: int) -> Re
     Raises
     ------
     RuntimeError
-        When the numbers sent, or the numbers received, are not 0 to ``expected`` - 1, each once.
+        When the numbers sent, those received, or those written where the experiment records writes, are
+        not 0 to ``expected`` - 1, each once.
     """
     senders, receivers = _lanes_of(SEND, lanes), _lanes_of(RECEIVE, lanes)
-    for word, counted_lanes in (("sent", senders), ("received", receivers)):
+    for operation in experiment.words.done:
+        word = {SEND: "sent", WRITE: "written", RECEIVE: "received"}[operation]
+        counted_lanes = _lanes_of(operation, lanes)
         numbers = sorted(chain.from_iterable(lane.column("number") for lane in counted_lanes))
         if numbers != list(range(expected)):
             missing = len(set(range(expected)) - set(numbers))
@@ -532,7 +707,9 @@ def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
 
 
 def _total(lane: Lane) -> Total:
-    sent = lane.column("operation").count(SEND)
-    in_calls = (sum(lane.column("ended")) - sum(lane.column("started"))) / 1e9
-    seconds = _seconds([lane], [lane]) if len(lane) else 0.0
-    return Total(lane.who, sent, len(lane) - sent, sum(lane.column("size")), seconds, in_calls)
+    parts = _lanes_of(SEND, [lane]) + _lanes_of(RECEIVE, [lane])
+    sent, received = (len(lane.only(operation)) for operation in (SEND, RECEIVE))
+    payload_bytes = sum(sum(part.column("size")) for part in parts)
+    in_calls = sum(sum(part.column("ended")) - sum(part.column("started")) for part in parts) / 1e9
+    seconds = _seconds(parts, parts) if parts else 0.0
+    return Total(lane.who, sent, received, payload_bytes, seconds, in_calls)

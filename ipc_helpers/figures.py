@@ -7,31 +7,42 @@ import html
 import io
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ImportError as error:
     raise ImportError("figures are drawn with matplotlib: python -m pip install 'matplotlib>=3.8'") from error
 
 from ipc_helpers.experiments import plural
-from ipc_helpers.trace import RECEIVE, SEND, Event
+from ipc_helpers.trace import PLACES, RECEIVE, SEND, WRITE, Event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from ipc_helpers.experiments import Result
-    from ipc_helpers.trace import Lane
+    from ipc_helpers.trace import Lane, Step
 
 # Okabe and Ito's colours, told apart with every common colour blindness; each has a second sign beside it.
-_COLOURS = {SEND: "#0072B2", RECEIVE: "#D55E00"}
-_LINES = {SEND: "-", RECEIVE: "--"}
-_HATCHES = {SEND: "///", RECEIVE: "\\\\\\"}
+_COLOURS = {SEND: "#0072B2", WRITE: "#CC79A7", RECEIVE: "#D55E00"}
+_LINES = {SEND: "-", WRITE: ":", RECEIVE: "--"}
+_HATCHES = {SEND: "///", WRITE: "xxx", RECEIVE: "\\\\\\"}
 _DEPTH = "#595959"
+_PLACES = {  # colour and hatch
+    "put": (_COLOURS[SEND], _HATCHES[SEND]),
+    "deque": ("#56B4E9", ""),
+    "feeder thread": (_COLOURS[WRITE], _HATCHES[WRITE]),
+    "pipe": ("#E69F00", "---"),
+    "get": (_COLOURS[RECEIVE], _HATCHES[RECEIVE]),
+}
 
 _WIDTH = 9.0  # inches, at 100 pixels an inch
 _LEFT, _RIGHT, _ABOVE, _BELOW, _BETWEEN = 1.2, 0.25, 0.4, 0.65, 0.12  # inches beside and between the axes
@@ -82,6 +93,9 @@ class Picture:
 def draw(result: Result) -> Picture:
     """Draw messages over time, how many wait between sent and received, and a lane for each process.
 
+    Where the feeder thread of a queue recorded what it wrote, the messages that wait are told apart by
+    the place where they are.
+
     Parameters
     ----------
     result : Result
@@ -96,21 +110,28 @@ def draw(result: Result) -> Picture:
 
 def _draw(result: Result) -> Picture:
     flow = _flow(result)
-    figure, (counts, depth, timeline) = _empty_figure(len(result.lanes))
+    figure, (counts, depth, timeline) = _empty_figure(len(result.lanes), bool(flow.places))
     _draw_counts(counts, result, flow)
-    _draw_depth(depth, flow)
+    if flow.places:
+        _draw_places(depth, flow)
+    else:
+        _draw_depth(depth, result, flow)
     _draw_timeline(timeline, result, flow)
     for axes in (counts, depth, timeline):
         axes.set_xlim(-0.01 * flow.span, 1.01 * flow.span)
     counts.set_title(result.experiment.description, fontsize=_FONT, y=1.0)  # a y spares matplotlib the search
+    return Picture(result.experiment.description, _alt(result, flow), _png(figure))
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 3})  # a tenth larger, much sooner
-    return Picture(result.experiment.description, _alt(result, flow), buffer.getvalue())
+    return buffer.getvalue()
 
 
-def _empty_figure(lanes: int) -> tuple[Figure, list[Axes]]:
+def _empty_figure(lanes: int, with_places: bool) -> tuple[Figure, list[Axes]]:
     """Return a figure for some lanes, with three axes that hold nothing."""
-    figure, parts = _figure(lanes)
+    figure, parts = _figure(lanes, with_places)
     for axes in parts:
         for artist in (*axes.lines, *axes.collections):
             artist.remove()
@@ -118,8 +139,8 @@ def _empty_figure(lanes: int) -> tuple[Figure, list[Axes]]:
 
 
 @lru_cache(maxsize=1)  # to make axes and their ticks anew takes as long as all the rest of a drawing
-def _figure(lanes: int) -> tuple[Figure, list[Axes]]:
-    heights = 1.9, 1.1, 0.4 * lanes + 0.2
+def _figure(lanes: int, with_places: bool) -> tuple[Figure, list[Axes]]:
+    heights = (1.6, 1.9, 0.6 * lanes + 0.2) if with_places else (1.9, 1.1, 0.4 * lanes + 0.2)
     height = sum(heights) + _ABOVE + _BELOW + 2 * _BETWEEN
     figure = Figure(figsize=(_WIDTH, height))
     FigureCanvasAgg(figure)  # not pyplot's, which belongs to the main thread
@@ -152,6 +173,7 @@ class _Flow(NamedTuple):
     done: dict[int, NDArray[Any]]
     times: NDArray[Any]
     depth: NDArray[Any]
+    places: dict[str, tuple[NDArray[Any], NDArray[Any]]]  # when messages come there, and when they go
 
 
 def _flow(result: Result) -> _Flow:
@@ -166,7 +188,18 @@ def _flow(result: Result) -> _Flow:
     order = np.argsort(times, kind="stable")
     sent_ms, received_ms, times_ms = ((np.sort(ns) - start) / 1e6 for ns in (sent_at, received_at, times))
     done = {SEND: sent_ms, RECEIVE: received_ms}
-    return _Flow(start, float(received_ms[-1]), done, times_ms, np.cumsum(steps[order]))
+    places = {}
+    if written := result.lanes_of(WRITE):
+        writes = np.concatenate([_events(lane) for lane in written])
+        writes = writes[np.argsort(writes["number"])]
+        # A call may return after the message has gone on: the message was there for no time, then.
+        written_at = np.minimum(writes["ended"], received_at)
+        taken_at = np.minimum(writes["started"], written_at)
+        put_at = np.minimum(sent_at, taken_at)
+        gates = [(np.sort(ns) - start) / 1e6 for ns in (put_at, taken_at, written_at, received_at)]
+        done = {SEND: sent_ms, WRITE: gates[2], RECEIVE: received_ms}
+        places = dict(zip(("deque", "feeder thread", "pipe"), pairwise(gates), strict=True))
+    return _Flow(start, float(received_ms[-1]), done, times_ms, np.cumsum(steps[order]), places)
 
 
 def _events(lane: Lane) -> NDArray[Any]:
@@ -191,7 +224,7 @@ def _draw_counts(axes: Axes, result: Result, flow: _Flow) -> None:
     axes.legend(fontsize=_FONT - 1, loc="best", frameon=False, handlelength=2.4)
 
 
-def _draw_depth(axes: Axes, flow: _Flow) -> None:
+def _draw_depth(axes: Axes, result: Result, flow: _Flow) -> None:
     bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, _BINS), flow.times) - 1, 0, _BINS - 1)
     most = np.zeros(_BINS)
     np.maximum.at(most, bins, flow.depth)
@@ -199,21 +232,54 @@ def _draw_depth(axes: Axes, flow: _Flow) -> None:
     last = np.searchsorted(flow.times, edges[empty], side="right") - 1
     most[empty] = np.where(last >= 0, flow.depth[np.maximum(last, 0)], 0)
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
-    _style(axes, "waiting")
+    _style(axes, result.experiment.words.waiting)
     axes.set_ylim(0, max(1, float(flow.depth.max())) * 1.1)
+
+
+def _draw_places(axes: Axes, flow: _Flow) -> None:
+    """Draw how many messages are where, at some moments; the last place at the bottom."""
+    moments = np.linspace(0, flow.span, _BINS)
+    below = np.zeros(_BINS)
+    bands = {}
+    for place, (come, gone) in reversed(flow.places.items()):
+        colour, hatch = _PLACES[place]
+        inside = np.searchsorted(come, moments, "right") - np.searchsorted(gone, moments, "right")
+        some = inside > 0
+        bands[place] = axes.fill_between(
+            moments,
+            below,
+            below + inside,
+            where=some | np.roll(some, 1),  # up to the moment at which the last one goes
+            step="post",
+            facecolor=to_rgba(colour, 0.55),
+            edgecolor=colour,  # a line at least, where one message of hundreds would be too thin to see
+            hatch=hatch,
+            linewidth=1.2,
+        )
+        below = below + inside
+    _style(axes, "waiting in")
+    axes.set_ylim(0, max(1, float(flow.depth.max())) * 1.4)  # room for the legend
+    axes.legend(
+        [bands[place] for place in flow.places],
+        list(flow.places),
+        ncols=len(flow.places),
+        fontsize=_FONT - 1,
+        loc="upper right",
+        frameon=False,
+    )
 
 
 def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
     words = result.experiment.words
     for row, lane in enumerate(result.lanes):
-        both = [part for operation in (SEND, RECEIVE) if len(part := lane.only(operation))]
-        for index, part in enumerate(both):  # who does both has sends in the upper half, receives below
+        both = [part for operation in flow.done if len(part := lane.only(operation))]
+        for index, part in enumerate(both):  # who does both has sends in the upper half, the other below
             height = 0.6 / len(both)
             _draw_lane(axes, part, flow, row - 0.3 + height * index, height)
     axes.set_yticks(range(len(result.lanes)), [lane.who for lane in result.lanes])
     axes.set_ylim(len(result.lanes) - 0.5, -0.5)
     _style(axes, "")
-    signs = f"| a {words.noun},  hatched: inside one long call"
+    signs = f"| a {words.noun},  hatched: {words.long}"
     axes.set_xlabel(f"milliseconds since the first {words.calls[SEND]};  {signs}", fontsize=_FONT)
 
 
@@ -257,14 +323,117 @@ def _alt(result: Result, flow: _Flow) -> str:
         f"{result.messages_per_second:,.0f} {plural(words.noun)} a second.",
         f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds.",
     ]
+    if flow.places:
+        deque, feeder, pipe = (f"{_peak(*gates):,}" for gates in flow.places.values())
+        sentences.append(
+            f"At most {deque} in the deque, {feeder} with the feeder thread, {pipe} in the pipe."
+        )
+    feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
     for total in result.totals:
         counts = {SEND: total.sent, RECEIVE: total.received}
         done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]
         calls = [words.calls[operation] for operation, count in counts.items() if count]
         if done:
             share = total.seconds_in_calls / total.seconds
-            inside = f"{share:.0%} of its time inside {' or '.join(calls)}"
-            sentences.append(f"{total.who}: {' and '.join(done)}, {inside}.")
+            inside = (
+                f", {share:.0%} of its time inside {' or '.join(calls)}" if sum(counts.values()) > 1 else ""
+            )
+            wrote = f"; its feeder thread wrote {count:,}" if (count := feeders.get(total.who, 0)) else ""
+            sentences.append(f"{total.who}: {' and '.join(done)}{inside}{wrote}.")
         else:
             sentences.append(f"{total.who}: no {words.noun}.")
     return " ".join(sentences)
+
+
+def _peak(come: NDArray[Any], gone: NDArray[Any]) -> int:
+    """Return how many messages were at a place at most, from when they came and when they went."""
+    inside = np.searchsorted(come, come, "right") - np.searchsorted(gone, come, "right")
+    return int(max(1, inside.max()))  # one that went as it came was there, too
+
+
+def draw_journey(steps: Sequence[Step]) -> Picture:
+    """Draw where one message was on its way through a Queue, from put to get.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        From any processes, in any order; one moves the message to "put", one to "got".
+
+    Returns
+    -------
+    Picture
+    """
+    return _drawing.submit(_draw_journey, sorted(steps)).result()
+
+
+class _Stay(NamedTuple):
+    """How long a message was at a place, in microseconds since its put was called, and what happened."""
+
+    place: str
+    start: float
+    end: float
+    who: str
+    steps: list[str]
+
+
+def _draw_journey(steps: list[Step]) -> Picture:
+    stays = _stays(steps)
+    span = stays[-1].end
+    rows = PLACES[:-1]
+    figure = Figure(figsize=(_WIDTH, 0.7 * len(rows) + _ABOVE + _BELOW))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.16, 0.17, 0.82, 0.74))
+    for stay in stays:
+        row = rows.index(stay.place)
+        colour, hatch = _PLACES[stay.place]
+        axes.barh(
+            row,
+            stay.end - stay.start,
+            left=stay.start,
+            height=0.32,
+            facecolor=to_rgba(colour, 0.45),
+            edgecolor=colour,
+            hatch=hatch,
+        )
+        left = stay.start < span / 2  # above the bar, on from its start or up to its end: there is room
+        axes.text(
+            stay.start if left else stay.end,
+            row - 0.2,
+            f"{stay.end - stay.start:,.0f} µs, {stay.who}\n{', '.join(stay.steps)}",
+            ha="left" if left else "right",
+            va="bottom",
+            fontsize=_FONT - 2,
+        )
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.7, -0.8)
+    axes.set_xlim(-0.01 * span, 1.01 * span)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
+    axes.tick_params(labelsize=_FONT - 1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("microseconds since put was called", fontsize=_FONT)
+    title = "The way of one message"
+    axes.set_title(title, fontsize=_FONT)
+    sentences = [f"{title}: {span:,.0f} microseconds from the call of put to the return of get."]
+    for stay in stays:
+        sentences.append(
+            f"{stay.place}: {stay.end - stay.start:,.0f} microseconds, {stay.who}: {', '.join(stay.steps)}."
+        )
+    return Picture(title, " ".join(sentences), _png(figure))
+
+
+def _stays(steps: list[Step]) -> list[_Stay]:
+    """Return where the message was, one place after the other.
+
+    A call may return, and its step be noted, after the message has gone on: that moves it no more.
+    """
+    start = next(step.time for step in steps if step.place == PLACES[0])
+    moves: list[Step] = []
+    for step in steps:
+        if step.place in PLACES[len(moves) and PLACES.index(moves[-1].place) + 1 :]:
+            moves.append(step)
+    stays = []
+    for move, following in pairwise(moves):
+        happened = [step.what for step in steps if step.place == move.place]
+        begin, end = ((step.time - start) / 1e3 for step in (move, following))
+        stays.append(_Stay(move.place, begin, end, f"{move.process}, {move.thread}", happened))
+    return stays

@@ -18,24 +18,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEND, RECEIVE = 1, 2
-"""Operations: a message sent (put into a queue, for example), a message received (got out of it)."""
+SEND, RECEIVE, WRITE = 1, 2, 3
+"""Operations: a message sent (put into a queue, for example), a message received (got out of it), a
+message written: the feeder thread of a queue took it from the deque, and has moved it into the pipe."""
 
 Event = namedtuple("Event", ("started", "ended", "operation", "number", "size"))
 Event.__doc__ = """One operation on one message.
 
 started, ended : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
-operation : SEND or RECEIVE. number : the message's. size : of its payload, in bytes.
+operation : SEND, RECEIVE or WRITE. number : the message's. size : of its payload, in bytes.
+"""
+
+PLACES = ("put", "deque", "feeder thread", "pipe", "get", "got")
+"""Where a message is on its way through a Queue, one after the other: first in a call of put, then in
+the deque, and so on; in a call of get, and at last in the hands of who called it."""
+
+Step = namedtuple("Step", ("time", "what", "place", "process", "thread"))
+Step.__doc__ = """One step on the way of one message.
+
+time : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
+what : the step, in words. place : one of PLACES, where the message is from now on; None where the step
+does not move it. process, thread : the names of who did it.
 """
 
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
 _pack_into = _RECORD.pack_into
 _REPORT_EVERY = 50_000_000  # nanoseconds: 20 times a second
+_NEVER = float("inf")
 
 
 class Recorder:
-    """Records what one worker does, into a buffer that is allocated beforehand.
+    """Records what one thread of a worker does, into a buffer that is allocated beforehand.
 
     It also tells the parent how many operations are done: once when it is made
     (the worker is ready), then at most 20 times a second.
@@ -44,13 +58,16 @@ class Recorder:
     ----------
     capacity : int
         How many operations it has room for; 40 bytes each.
+    reports : bool
+        Whether it tells the parent. One recorder of a process may: two threads can't use one connection.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, reports: bool = True) -> None:
         self._buffer = bytearray(capacity * _SIZE)
         self._used = 0
-        self._next_report = perf_counter_ns() + _REPORT_EVERY
-        report(0)
+        self._next_report: float = perf_counter_ns() + _REPORT_EVERY if reports else _NEVER
+        if reports:
+            report(0)
 
     def record(self, started: int, operation: int, number: int, size: int) -> None:
         """Record one operation that has just ended.
@@ -60,7 +77,7 @@ class Recorder:
         started : int
             ``time.perf_counter_ns()`` from before the operation.
         operation : int
-            SEND or RECEIVE.
+            SEND, RECEIVE or WRITE.
         number : int
             The message's number.
         size : int
@@ -84,14 +101,14 @@ class Recorder:
 
 
 class Lane:
-    """The events of one process, in the order in which they ended.
+    """The events of one process, those of each operation in the order in which they ended.
 
     Parameters
     ----------
     who : str
         The process, "producer 1" for example.
     records : bytes
-        What :meth:`Recorder.records` returned.
+        What :meth:`Recorder.records` returned; or several of those, one after the other.
     """
 
     def __init__(self, who: str, records: bytes) -> None:
@@ -122,7 +139,7 @@ class Lane:
         return array("q", self.records)[Event._fields.index(field) :: len(Event._fields)]
 
     def only(self, operation: int) -> Lane:
-        """Return a lane with the events of one operation alone, SEND or RECEIVE."""
+        """Return a lane with the events of one operation alone: SEND, RECEIVE or WRITE."""
         operations = self.column("operation")
         if operations.count(operation) == len(operations):
             return self

@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 import time
 from dataclasses import FrozenInstanceError, fields
+from itertools import pairwise
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,18 @@ from ipc_helpers.experiments import (
     PipeExchange,
     ProcessStart,
     QueueFlow,
+    QueuePlaces,
     Result,
     WholeNumber,
+    WorkerPool,
     counted,
     measured,
     shares,
 )
 from ipc_helpers.payloads import Payloads
 from ipc_helpers.processes import Cancelled, DeadlineError, ProcessGroup, WorkerError, start_methods
-from ipc_helpers.trace import RECEIVE, SEND, Lane, Recorder
-from ipc_helpers.workers import pipes, processes, queues
+from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Recorder
+from ipc_helpers.workers import inside, pipes, processes, queues
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -38,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 AMPLE = 60.0  # seconds
 SOON = 20.0  # seconds: far more than an end takes
 
-EXPERIMENTS = (QueueFlow, PipeExchange, ProcessStart)
+EXPERIMENTS = (QueueFlow, QueuePlaces, PipeExchange, ProcessStart, WorkerPool)
 NUMBERS = [
     pytest.param(kind, name, rule, id=f"{kind.__name__}.{name}")
     for kind in EXPERIMENTS
@@ -130,6 +133,49 @@ def test_more_than_256_mib_are_refused(kind: type[Experiment], messages: int, pa
         kind(**{"messages": messages, "payload": payload}).run()
 
 
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("value", [0, 1.5, None, True, ["mixed"]], ids=repr)
+def test_order_of_a_wrong_type_is_refused(value: object) -> None:
+    assert repr(value) in refused(WorkerPool, TypeError, "order", value)
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("value", ["", "longest", "Mixed"])
+def test_unknown_order_is_refused(value: str) -> None:
+    message = refused(WorkerPool, ValueError, "order", value)
+    assert message == f"order must be 'mixed' or 'longest first' or 'longest last', not {value!r}"
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize(
+    ("tasks", "length", "total"), [(200, 51, "10.2"), (51, 200, "10.2"), (200, 200, "40")]
+)
+def test_more_than_10_seconds_of_work_are_refused(tasks: int, length: int, total: str) -> None:
+    with pytest.raises(ValueError, match=r"^tasks × length must be at most 10 seconds, not ") as caught:
+        WorkerPool(tasks=tasks, length=length, workers=8).run()
+    assert f"not {tasks} × {length} ms = {total} seconds: lower tasks or length" in str(caught.value)
+
+
+@pytest.mark.parametrize(("tasks", "length"), [(200, 50), (50, 200), (200, 0)])
+def test_up_to_10_seconds_of_work_are_accepted(tasks: int, length: int) -> None:
+    assert WorkerPool(tasks=tasks, length=length).steps == tasks
+
+
+@pytest.mark.usefixtures("no_start")
+def test_more_than_256_mib_are_refused_in_places() -> None:
+    assert QueuePlaces(messages=256, payload=MIB).steps == 256
+    with pytest.raises(ValueError, match=r"^messages × payload must be at most 256 MiB"):
+        QueuePlaces(messages=257, payload=MIB).run()
+
+
+@pytest.mark.usefixtures("no_start")
+def test_more_than_20_seconds_of_pauses_are_refused() -> None:
+    assert QueuePlaces(messages=1_000, pause=20).steps == 1_000
+    with pytest.raises(ValueError, match=r"^messages × pause must be at most 20 seconds, not ") as caught:
+        QueuePlaces(messages=1_001, pause=20).run()
+    assert "not 1,001 × 20 ms = 20.02 seconds: lower messages or pause" in str(caught.value)
+
+
 @pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
 def test_numbers_at_the_ends_of_their_range_are_accepted(
     kind: type[Experiment], name: str, rule: WholeNumber
@@ -174,6 +220,12 @@ def test_description_has_all_numbers() -> None:
     assert pipe.description == "2,000 messages of 1 byte, over a one-way pipe, spawn"
     assert "requests and replies over a duplex pipe" in PipeExchange(duplex=True).description
     assert ProcessStart(processes=3).description == "3 processes with an argument of 0 bytes, spawn"
+    places = QueuePlaces(messages=1, payload=2, maxsize=3, pause=4)
+    assert places.description == "1 message of 2 bytes, maxsize=3, a pause of 4 ms after each get, spawn"
+    assert ", no bound, " in QueuePlaces().description
+    pool = WorkerPool(tasks=1, length=2, unevenness=30, order="longest last", workers=1)
+    assert pool.description == "1 task of 2 ms, 30 % uneven, longest last, for 1 worker, spawn"
+    assert WorkerPool(unevenness=0).description == "20 tasks of 25 ms, for 4 workers, spawn"
 
 
 # What a run measures.
@@ -188,13 +240,15 @@ def checked(result: Result) -> Result:
     received = {event.number: event for event in receives}
     assert result.sent == result.received == len(sends) == len(receives) == experiment.steps
     assert sorted(sent) == sorted(received) == list(range(experiment.steps))
-    size = experiment.argument if isinstance(experiment, ProcessStart) else experiment.payload  # type: ignore[attr-defined]
+    size = getattr(experiment, "argument", getattr(experiment, "payload", 0))
     assert {event.size for event in (*sends, *receives)} == {size}
     assert all(sent[number].started <= received[number].ended for number in sent)
     for lane in result.lanes:
         assert all(event.started <= event.ended for event in lane)
-        for before, after in zip(lane, list(lane)[1:], strict=False):
-            assert before.ended <= after.started, "a process does one thing after the other"
+        calls = [event for event in lane if event.operation != WRITE]
+        for events in (calls, list(lane.only(WRITE))):  # in the order of the records
+            for before, after in pairwise(events):
+                assert before.ended <= after.started, "a thread does one thing after the other"
     first = min(event.started for event in sends)
     last = max(event.ended for event in receives)
     assert result.seconds == pytest.approx((last - first) / 1e9)
@@ -204,7 +258,7 @@ def checked(result: Result) -> Result:
         assert total.who == lane.who
         assert total.sent == sum(event.operation == SEND for event in lane)
         assert total.received == sum(event.operation == RECEIVE for event in lane)
-        assert total.payload_bytes == len(lane) * size
+        assert total.payload_bytes == (total.sent + total.received) * size
         assert (total.seconds > 0) == (len(lane) > 0)
         assert 0 <= total.seconds_in_calls <= total.seconds + 1e-9
     return result
@@ -321,6 +375,122 @@ def test_start_of_processes(number: int, argument: int, start_method: str) -> No
     ]
 
 
+def checked_places(result: Result) -> Result:
+    """Check what is so of every run of QueuePlaces."""
+    places = checked(result).experiment
+    assert isinstance(places, QueuePlaces)
+    assert [(total.who, total.sent, total.received) for total in result.totals] == [
+        ("producer", places.messages, 0),
+        ("consumer", 0, places.messages),
+    ]
+    (puts,), (writes,), (gets,) = (result.lanes_of(operation) for operation in (SEND, WRITE, RECEIVE))
+    assert (writes.who, set(writes.column("size"))) == ("producer", {places.payload})
+    for events in (puts, writes, gets):
+        assert list(events.column("number")) == list(range(places.messages)), "a queue keeps the order"
+    for put, write, get in zip(puts, writes, gets, strict=True):
+        assert put.started <= write.started <= get.ended
+    return result
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("maxsize", [0, 1, 3])
+def test_places_under_each_start_method(maxsize: int, start_method: str) -> None:
+    places = QueuePlaces(messages=100, maxsize=maxsize, pause=0, start_method=start_method)
+    checked_places(places.run(deadline=AMPLE))
+
+
+@pytest.mark.parametrize("payload", [0, 1, 100_000, MIB])
+@pytest.mark.parametrize("pause", [0, 2])
+def test_places_with_small_and_large_payloads(pause: int, payload: int) -> None:
+    checked_places(QueuePlaces(messages=8, payload=payload, pause=pause).run(deadline=AMPLE))
+
+
+def test_pause_holds_the_consumer() -> None:
+    result = checked_places(QueuePlaces(messages=20, pause=10).run(deadline=AMPLE))
+    gets = list(result.lanes[1])
+    assert all(after.started - before.ended >= 9_000_000 for before, after in pairwise(gets))
+
+
+UNEVEN = {"tasks": 8, "length": 10, "unevenness": 100}
+CUBES = [80 * (rank**3) / 1296 for rank in range(1, 9)]  # milliseconds; 1296 is the sum of the cubes
+
+
+def test_lengths_of_tasks_follow_their_formula() -> None:
+    first, last, mixed = (
+        [1000 * seconds for seconds in WorkerPool(**UNEVEN, order=order).lengths]  # type: ignore[arg-type]
+        for order in ("longest first", "longest last", "mixed")
+    )
+    assert last == pytest.approx(CUBES)
+    assert first == pytest.approx(CUBES[::-1])
+    assert sorted(mixed) == pytest.approx(CUBES)
+    assert mixed not in (first, last)
+
+
+@pytest.mark.parametrize("order", ["mixed", "longest first", "longest last"])
+@pytest.mark.parametrize("tasks", [1, 2, 3, 200])
+def test_lengths_of_tasks_keep_their_sum(tasks: int, order: str) -> None:
+    for unevenness in (0, 1, 50, 100):
+        lengths = WorkerPool(tasks=tasks, length=50, unevenness=unevenness, order=order).lengths
+        assert len(lengths) == tasks
+        assert min(lengths) >= 0
+        assert sum(lengths) == pytest.approx(tasks * 0.050)
+    assert set(WorkerPool(tasks=tasks, length=50, unevenness=0, order=order).lengths) == {0.050}
+
+
+def checked_pool(result: Result) -> Result:
+    """Check what is so of every run of WorkerPool."""
+    pool = checked(result).experiment
+    assert isinstance(pool, WorkerPool)
+    producer, *workers = result.totals
+    assert (producer.who, producer.sent, producer.received) == ("producer", pool.tasks, 0)
+    assert [total.who for total in workers] == [f"worker {n + 1}" for n in range(pool.workers)]
+    assert sum(total.received for total in workers) == pool.tasks
+    assert sum(total.sent for total in workers) == 0
+    assert list(result.lanes[0].column("number")) == list(range(pool.tasks)), (
+        "put in the order of the numbers"
+    )
+    for lane in result.lanes[1:]:
+        numbers = list(lane.column("number"))
+        assert numbers == sorted(numbers), "a worker takes tasks in the order in which they were put"
+        for event in lane:
+            assert event.ended - event.started > pool.lengths[event.number] * 0.9e9 - 20e6, "it slept"
+    return result
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("order", ["mixed", "longest first", "longest last"])
+def test_pool_of_workers(order: str, start_method: str) -> None:
+    pool = WorkerPool(**UNEVEN, order=order, workers=3, start_method=start_method)  # type: ignore[arg-type]
+    checked_pool(pool.run(deadline=AMPLE))
+
+
+@pytest.mark.parametrize(("tasks", "workers"), [(1, 1), (1, 8), (8, 8), (200, 1), (200, 8)])
+def test_pool_of_few_and_many_workers(tasks: int, workers: int) -> None:
+    checked_pool(WorkerPool(tasks=tasks, length=1, workers=workers).run(deadline=AMPLE))
+
+
+def test_pool_with_nothing_to_do_in_its_tasks() -> None:
+    checked_pool(WorkerPool(tasks=200, length=0).run(deadline=AMPLE))
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("victim", ["producer", "worker 1", "worker 2"])
+def test_killed_member_of_a_pool_is_noticed(victim: str, start_method: str) -> None:
+    pool = WorkerPool(tasks=50, length=200, workers=2, start_method=start_method)
+
+    def progress(done: int) -> None:
+        for process in multiprocessing.active_children():
+            if process.name == victim:
+                process.kill()
+
+    start = time.monotonic()
+    with pytest.raises(WorkerError) as caught:
+        pool.run(progress=progress, deadline=AMPLE)
+    assert time.monotonic() - start < SOON
+    assert (caught.value.worker, caught.value.kind) == (victim, None)
+    assert caught.value.exitcode
+
+
 # Progress, and the end of a run before its end.
 
 
@@ -361,10 +531,29 @@ def test_cancelled_before_the_run(kind: type[Experiment]) -> None:
         kind().run(cancelled=cancelled, deadline=AMPLE)
 
 
+def test_progress_of_places_goes_from_0_to_the_number_of_messages() -> None:
+    """The feeder thread reports nothing: with the consumer it would be twice as many."""
+    seen: list[int] = []
+    QueuePlaces(messages=200, pause=3).run(progress=seen.append, deadline=AMPLE)
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 200)
+    assert len(set(seen)) > 2, "nothing between the start and the end"
+
+
+def test_progress_of_a_pool_goes_from_0_to_the_number_of_tasks() -> None:
+    seen: list[int] = []
+    WorkerPool(tasks=40, length=20, workers=2).run(progress=seen.append, deadline=AMPLE)
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 40)
+    assert len(set(seen)) > 2, "nothing between the start and the end"
+
+
 LONG = [
     pytest.param(QueueFlow, {"maxsize": 1, "producers": 2, "consumers": 2}, id="QueueFlow"),
     pytest.param(PipeExchange, {"duplex": False}, id="PipeExchange one-way"),
     pytest.param(PipeExchange, {"duplex": True}, id="PipeExchange duplex"),
+    pytest.param(QueuePlaces, {"pause": 10}, id="QueuePlaces"),
+    pytest.param(WorkerPool, {"tasks": 200, "length": 50, "workers": 2}, id="WorkerPool"),
 ]
 
 
@@ -382,7 +571,9 @@ def test_cancelled_during_the_run(
             cancelled_at = time.monotonic()
             cancelled.set()
 
-    long = kind(**parameters | {"messages": 100_000, "start_method": start_method})
+    rule = kind.rules().get("messages")
+    many = {"messages": rule.high} if isinstance(rule, WholeNumber) else {}
+    long = kind(**parameters | many | {"start_method": start_method})
     with pytest.raises(Cancelled):
         long.run(progress=progress, cancelled=cancelled, deadline=AMPLE)
     assert 0 < time.monotonic() - cancelled_at < SOON
@@ -392,6 +583,20 @@ def test_deadline_during_an_exchange() -> None:
     with pytest.raises(DeadlineError) as caught:
         PipeExchange(messages=100_000, duplex=True).run(deadline=0.5)
     assert set(caught.value.stacks) <= {"client", "server"}
+
+
+def test_deadline_during_the_run_of_a_pool() -> None:
+    with pytest.raises(DeadlineError) as caught:
+        WorkerPool(tasks=50, length=200, workers=1).run(deadline=1)
+    assert set(caught.value.stacks) <= {"producer", "worker 1"}
+    assert "worker 1" in caught.value.stacks
+
+
+def test_deadline_while_messages_wait_in_places() -> None:
+    with pytest.raises(DeadlineError) as caught:
+        QueuePlaces(messages=1_000, payload=100_000, pause=20).run(deadline=1)
+    assert set(caught.value.stacks) == {"producer", "consumer"}
+    assert "in join_thread" in caught.value.stacks["producer"], "it waits until its feeder has written all"
 
 
 def test_deadline_during_the_run() -> None:
@@ -443,6 +648,21 @@ def test_lost_and_repeated_messages_are_noticed(
         measured(QueueFlow(messages=3), [lane("p", SEND, *put), lane("c", RECEIVE, *got)], expected=3)
 
 
+def test_writes_are_accounted_for_and_are_no_calls() -> None:
+    """Of an experiment that records them; they are none of what the process sent or received."""
+    put, got = lane("producer", SEND, 0, 1, 2), lane("consumer", RECEIVE, 0, 1, 2)
+    both = Lane("producer", put.records + lane("producer", WRITE, 0, 1, 2).records)
+    result = measured(QueuePlaces(messages=3), [both, got], expected=3)
+    without = measured(QueueFlow(messages=3), [put, got], expected=3)
+    assert (result.sent, result.received, result.seconds) == (3, 3, without.seconds)
+    assert result.totals == without.totals
+    for numbers in ((), (0, 1), (0, 1, 1)):
+        other = Lane("producer", put.records + lane("producer", WRITE, *numbers).records)
+        missing = 3 - len(set(numbers))
+        with pytest.raises(RuntimeError, match=f"of 3 messages {missing} were not written"):
+            measured(QueuePlaces(messages=3), [other, got], expected=3)
+
+
 @pytest.mark.parametrize("processes", range(1, 6))
 @pytest.mark.parametrize("messages", [1, 2, 7, 1_000, 99_999])
 def test_shares_are_even_and_whole(messages: int, processes: int) -> None:
@@ -473,6 +693,18 @@ def test_wrong_content_is_noticed(body: bytes) -> None:
 def test_wrong_content_is_noticed_by_a_consumer() -> None:
     with pytest.raises(WorkerError, match=COMPLAINT):
         consumed(multiprocessing.get_context("spawn"), CONTENT[:-1])
+
+
+def test_wrong_content_is_noticed_in_places() -> None:
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    try:
+        with pytest.raises(WorkerError, match=COMPLAINT), ProcessGroup(context, deadline=AMPLE) as group:
+            group.start(inside.consume, queue, 1, 16, 0, context.Semaphore(1))
+            queue.put((300, CONTENT[:-1]))
+    finally:
+        queue.close()
+        queue.join_thread()
 
 
 def test_wrong_content_is_noticed_at_a_pipe() -> None:

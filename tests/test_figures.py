@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import struct
 import threading
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from ipc_helpers.experiments import PipeExchange, ProcessStart, QueueFlow, Result, measured
-from ipc_helpers.figures import Picture, _drawing, _figure, draw
+from ipc_helpers.experiments import (
+    Experiment,
+    PipeExchange,
+    ProcessStart,
+    QueueFlow,
+    QueuePlaces,
+    Result,
+    measured,
+)
+from ipc_helpers.figures import Picture, _drawing, _figure, _flow, draw, draw_journey
 from ipc_helpers.processes import start_methods
-from ipc_helpers.trace import RECEIVE, SEND, Lane
+from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,7 +165,7 @@ def test_real_runs_are_drawn(start_method: str) -> None:
         assert f" {result.messages_per_second:,.0f} messages a second." in picture.alt
         for total in result.totals:
             done = f"{total.sent:,} put" if total.sent else f"{total.received:,} got"
-            assert f" {total.who}: {done}, " in picture.alt.replace(": no message.", ": 0 got, ")
+            assert re.search(rf" {total.who}: {done}[,.]", picture.alt.replace(": no message.", ": 0 got."))
 
 
 def test_lane_with_both_operations_is_drawn_and_described() -> None:
@@ -182,9 +192,110 @@ def in_order(who: str, records: bytes) -> Lane:
     return Lane(who, b"".join(struct.pack("5q", *event) for event in events))
 
 
+PLACES_RUN = QueuePlaces(messages=4, payload=10, pause=20)
+
+
+def waiting_at_places(taken_earlier: int = 0) -> Result:
+    """Return a result of 200 ms with at most 1 message in the deque, 1 with the feeder, 2 in the pipe."""
+    early = taken_earlier
+    put = lane("producer", SEND, [(0, 10, 0), (10, 20, 1), (20, 30, 2), (30, 40, 3)], 10)
+    wrote = [(15 - early, 18, 0), (25 - early, 28, 1), (35 - early, 120, 2), (125, 160, 3)]
+    both = Lane("producer", put.records + lane("producer", WRITE, wrote, 10).records)
+    got = lane("consumer", RECEIVE, [(0, 60, 0), (110, 115, 1), (150, 155, 2), (190, 200, 3)], 10)
+    return measured(PLACES_RUN, [both, got], expected=4)
+
+
+def test_places_are_drawn_and_described() -> None:
+    picture = draw(waiting_at_places())
+    assert picture.alt == (
+        "4 messages of 10 bytes, no bound, a pause of 20 ms after each get, spawn. "
+        "All were got 200.0 milliseconds after the first put began: 20 messages a second. "
+        "At most 4 waited between put and got, at 40.0 milliseconds. "
+        "At most 1 in the deque, 1 with the feeder thread, 2 in the pipe. "
+        "producer: 4 put, 100% of its time inside put; its feeder thread wrote 4. "
+        "consumer: 4 got, 40% of its time inside get."
+    )
+    assert size_of(picture.png)[0] == 900
+
+
+def test_message_that_goes_on_before_its_put_returned_is_in_one_place() -> None:
+    """The clock of a put stops when put() returns, which can be after the feeder took the message."""
+    picture = draw(waiting_at_places(taken_earlier=7))
+    assert "At most 4 waited between put and got, at 40.0 milliseconds." in picture.alt
+    assert "At most 1 in the deque, 1 with the feeder thread, 2 in the pipe." in picture.alt
+
+
+def test_places_stay_as_they_were_between_other_pictures(chosen: Result) -> None:
+    places, flow = draw(waiting_at_places()).png, draw(chosen).png
+    assert draw(waiting_at_places()).png == places
+    assert draw(waiting_at_places(7)).png != places
+    assert draw(waiting_at_places()).png == places
+    assert draw(chosen).png == flow
+
+
+def test_bands_of_places_stack_up_to_what_waits() -> None:
+    """At each moment: what is in the deque, with the feeder and in the pipe is what is put and not got."""
+    flow = _flow(waiting_at_places())
+    moments = [10.5, 16, 22, 27, 38, 50, 70, 112, 118, 122, 130, 152, 158, 170, 195]
+    inside = {
+        place: [int(np.sum(comes <= moment) - np.sum(goes <= moment)) for moment in moments]
+        for place, (comes, goes) in flow.places.items()
+    }
+    assert inside == {
+        "deque": [1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
+        "feeder thread": [0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0, 0],
+        "pipe": [0, 0, 1, 1, 2, 2, 1, 1, 0, 1, 1, 1, 0, 1, 1],
+    }
+    waiting = [flow.depth[flow.times <= moment][-1] for moment in moments]
+    assert [sum(counts) for counts in zip(*inside.values(), strict=True)] == waiting
+
+
+WAY = [
+    Step(7_000 * MS, "put is called", "put", "producer", "main"),
+    Step(7_010 * MS, "put returns", "deque", "producer", "main"),
+    Step(7_020 * MS, "taken", "feeder thread", "producer", "feeder"),
+    Step(7_050 * MS, "the write ends", "pipe", "producer", "feeder"),
+    Step(7_060 * MS, "get is called", None, "consumer", "main"),
+    Step(7_090 * MS, "read", "get", "consumer", "main"),
+    Step(7_095 * MS, "unpickled", "get", "consumer", "main"),
+    Step(7_100 * MS, "get returns", "got", "consumer", "main"),
+]
+
+
+def test_journey_is_drawn_and_described() -> None:
+    picture = draw_journey(WAY[::-1])
+    assert size_of(picture.png)[0] == 900
+    assert repr(picture) == "<Picture: The way of one message>"
+    assert picture.alt == (
+        "The way of one message: 100,000 microseconds from the call of put to the return of get. "
+        "put: 10,000 microseconds, producer, main: put is called. "
+        "deque: 10,000 microseconds, producer, main: put returns. "
+        "feeder thread: 30,000 microseconds, producer, feeder: taken. "
+        "pipe: 40,000 microseconds, producer, feeder: the write ends. "
+        "get: 10,000 microseconds, consumer, main: read, unpickled."
+    )
+    assert draw_journey(WAY).png == picture.png
+
+
+def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
+    """The put returns after the feeder took the message; the write's end is noted after the read."""
+    way = WAY.copy()
+    way[1] = way[1]._replace(time=7_030 * MS)
+    way[3] = way[3]._replace(time=7_092 * MS)
+    picture = draw_journey(way)
+    assert "put: 20,000 microseconds" in picture.alt
+    assert "feeder thread: 70,000 microseconds" in picture.alt
+    assert "get: 10,000 microseconds" in picture.alt
+    assert "deque" not in picture.alt
+    assert "pipe" not in picture.alt
+
+
 @pytest.mark.parametrize(
     "experiment",
     [
+        QueuePlaces(messages=1, pause=0),
+        QueuePlaces(messages=100, pause=0),
+        QueuePlaces(messages=20, payload=200_000),
         PipeExchange(messages=1),
         PipeExchange(messages=500, duplex=True),
         ProcessStart(processes=1),
@@ -192,7 +303,7 @@ def in_order(who: str, records: bytes) -> Lane:
     ],
     ids=str,
 )
-def test_each_experiment_is_drawn(experiment: PipeExchange | ProcessStart) -> None:
+def test_each_experiment_is_drawn(experiment: Experiment) -> None:
     result = experiment.run(deadline=AMPLE)
     picture = draw(result)
     assert size_of(picture.png)[0] == 900
@@ -207,7 +318,8 @@ def test_one_message_is_drawn() -> None:
     assert size_of(picture.png)[0] == 900
     assert picture.alt.startswith("1 message of 64 bytes from 4 producers to 4 consumers")
     assert picture.alt.count(": no message.") == 6
-    assert picture.alt.count(": 1 put, ") == picture.alt.count(": 1 got, ") == 1
+    # No share of its time for one operation, which is all of it.
+    assert picture.alt.count(": 1 put.") == picture.alt.count(": 1 got.") == 1
 
 
 def test_100_000_messages_are_drawn() -> None:

@@ -28,6 +28,7 @@ FLOORS = {
     "ipc_helpers.payloads": CHILD,
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
+    "ipc_helpers.xray": CHILD,
     "ipc_helpers.causes": PARENT,
     "ipc_helpers.diagnosis": PARENT,
     "ipc_helpers.processes": PARENT,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import group_workers
 import pytest
 
-from ipc_helpers import child
-from ipc_helpers.trace import RECEIVE, SEND, Event, Lane, Recorder
+from ipc_helpers import child, trace
+from ipc_helpers.trace import RECEIVE, SEND, WRITE, Event, Lane, Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,27 @@ def test_only_keeps_the_events_of_one_operation_in_their_order() -> None:
     assert lane.only(SEND).only(SEND).records == lane.only(SEND).records
     assert len(lane.only(SEND).only(RECEIVE)) == 0
     assert len(Lane("server", b"").only(SEND)) == 0
+
+
+def test_records_of_two_threads_make_one_lane() -> None:
+    puts, writes = Recorder(2), Recorder(2, reports=False)
+    for number in range(2):
+        puts.record(number, SEND, number, 64)
+        writes.record(number + 5, WRITE, number, 64)
+    lane = Lane("producer", puts.records() + writes.records())
+    assert (len(lane), len(lane.only(SEND)), len(lane.only(WRITE)), len(lane.only(RECEIVE))) == (4, 2, 2, 0)
+    assert list(lane.only(WRITE).column("started")) == [5, 6]
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_only_one_recorder_of_a_process_reports(reports: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(trace, "report", counts.append)
+    monkeypatch.setattr(trace, "_REPORT_EVERY", 0)
+    recorder = Recorder(3, reports=reports)
+    for number in range(3):
+        recorder.record(0, WRITE, number, 0)
+    assert counts == ([0, 1, 2, 3] if reports else [])
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 5])

@@ -1,0 +1,152 @@
+"""The workers of chapter 05: what they answer, how they end, under each start method."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ipc_helpers.processes import ProcessGroup, WorkerError, start_methods
+from ipc_helpers.workers import patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import BaseContext
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+AMPLE = 60.0  # seconds
+
+
+@pytest.fixture(params=start_methods())
+def context(request: pytest.FixtureRequest) -> BaseContext:
+    return multiprocessing.get_context(request.param)
+
+
+def let_go(*queues: Any) -> None:
+    for queue in queues:
+        queue.close()
+        queue.join_thread()
+
+
+def test_each_consumer_ends_with_its_sentinel(context: BaseContext) -> None:
+    numbers, seen = context.Queue(), context.Queue()
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        producers = [group.start(patterns.put_all, numbers, range(start, start + 10)) for start in (0, 10)]
+        for _ in range(3):
+            group.start(patterns.get_all, numbers, seen)
+        group.wait(until=lambda: all(producer.exitcode is not None for producer in producers))
+        for _ in range(3):
+            numbers.put(None)
+        lists = [seen.get(timeout=AMPLE) for _ in range(3)]
+    assert sorted(number for part in lists for number in part) == list(range(20))
+    let_go(numbers, seen)
+
+
+def test_each_task_is_answered_or_its_error_reported(context: BaseContext) -> None:
+    tasks, results = context.Queue(), context.Queue()
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(patterns.answer_or_report, tasks, results, math.sqrt)
+        for task in (16, -1, "nine", None):
+            tasks.put(task)
+        answers = [results.get(timeout=AMPLE) for _ in range(3)]
+    assert answers == [(16, 4.0), (-1, "ValueError"), ("nine", "TypeError")]
+    let_go(tasks, results)
+
+
+def test_a_task_that_raises_ends_a_worker_that_does_not_report(context: BaseContext) -> None:
+    tasks, results = context.Queue(), context.Queue()
+    tasks.put(-1)
+    with pytest.raises(WorkerError) as caught, ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(patterns.answer_all, tasks, results, math.sqrt)
+    assert caught.value.kind == "ValueError"
+    assert results.empty()
+    let_go(tasks, results)
+
+
+def test_tasks_are_finished_on_request_and_the_sentinel_too(context: BaseContext) -> None:
+    tasks, taken, requests = context.JoinableQueue(), context.Semaphore(0), context.Semaphore(0)
+    waiter = threading.Thread(target=tasks.join, daemon=True)
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(patterns.finish_on_request, tasks, taken, requests)
+        for task in ("one", "two", None):
+            tasks.put(task)
+        waiter.start()
+        for _ in range(2):
+            assert taken.acquire(timeout=AMPLE)
+            assert waiter.is_alive(), "a task that was taken is not done"
+            requests.release()
+    waiter.join(AMPLE)
+    assert not waiter.is_alive()
+    with pytest.raises(ValueError, match="task_done"):
+        tasks.task_done()
+    let_go(tasks)
+
+
+def test_a_task_that_is_forgotten_stays_unfinished(context: BaseContext) -> None:
+    tasks = context.JoinableQueue()
+    tasks.put("forgotten")
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(patterns.take_and_forget, tasks)
+    tasks.task_done()  # one is left to be said
+    let_go(tasks)
+
+
+def replies_until(context: BaseContext, end: Callable[[Connection[Any, Any]], object]) -> None:
+    """Have two requests replied to, then end the service."""
+    client, service_end = context.Pipe()
+    with client, service_end, ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(patterns.reply, service_end, context.Semaphore(2))
+        service_end.close()
+        client.send((1, "one"))
+        client.send((2, "two"))
+        for expected in ((1, "ONE"), (2, "TWO")):
+            assert client.poll(AMPLE)
+            assert client.recv() == expected
+        end(client)
+
+
+def test_replies_carry_the_number_of_their_request(context: BaseContext) -> None:
+    replies_until(context, lambda client: client.send(None))
+
+
+# A forked child holds a copy of the other end, so it never sees it closed.
+@pytest.mark.parametrize("start_method", [method for method in start_methods() if method != "fork"])
+def test_service_ends_when_the_other_end_is_closed(start_method: str) -> None:
+    replies_until(multiprocessing.get_context(start_method), lambda client: client.close())
+
+
+def test_a_faulty_worker_takes_its_request_along(context: BaseContext) -> None:
+    end, workers_end = context.Pipe()
+    with end, workers_end, pytest.raises(WorkerError) as caught:  # noqa: SIM117
+        with ProcessGroup(context, deadline=AMPLE) as group:
+            group.start(patterns.take_and_exit, workers_end, math.sqrt)
+            end.send(4)
+            group.wait()
+    assert caught.value.kind == "SystemExit"
+    assert caught.value.message == "3"
+
+
+def test_sentinel_travels_through_the_stages(context: BaseContext) -> None:
+    first, second, third = (context.Queue(maxsize=1) for _ in range(3))
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(patterns.stage, first, second, patterns.square)
+        group.start(patterns.stage, second, third, str)
+        for number in (1, 2, 3, None):
+            first.put(number, timeout=AMPLE)
+        assert [third.get(timeout=AMPLE) for _ in range(4)] == ["1", "4", "9", None]
+    let_go(first, second, third)
+
+
+def test_a_pool_hands_a_queue_to_its_workers_when_they_start(context: BaseContext) -> None:
+    box = context.Queue()
+    with context.Pool(2, patterns.keep, (box,)) as pool:
+        pool.map_async(patterns.put_square_into_kept, range(4)).get(timeout=AMPLE)
+        assert sorted(box.get(timeout=AMPLE) for _ in range(4)) == [0, 1, 4, 9]
+        pool.close()
+        pool.join()
+    let_go(box)
