@@ -95,7 +95,43 @@ PLAYS = {
         long={"Messages": 100_000, "Payload (bytes)": 2_048},
         defaults={"Payload (bytes)": 64},
     ),
+    "04-inside-the-queue": Play(
+        sliders=[
+            ("Messages", "1", "2", "2000"),
+            PAYLOAD,
+            ("maxsize (0: no bound)", "0", "1", "32767"),
+            ("Pause after each get (ms)", "0", "1", "20"),
+        ],
+        short=({"Messages": 30}, {"Messages": 70}),
+        done=("Done: 30 put, 30 got.", "Done: 70 put, 70 got."),
+        alt=("30 messages of 1,024 bytes", "70 messages of 1,024 bytes"),
+        lane="consumer",
+        long={"Messages": 1_000, "Pause after each get (ms)": 20},
+        defaults={"Payload (bytes)": 1_024, "maxsize (0: no bound)": 0, "Pause after each get (ms)": 1},
+    ),
+    "05-patterns": Play(
+        sliders=[
+            ("Tasks", "1", "2", "200"),
+            ("Task length (ms)", "0", "1", "200"),
+            ("Unevenness (%)", "0", "1", "100"),
+            ("Workers", "1", "2", "8"),
+        ],
+        short=({"Tasks": 8}, {"Tasks": 12}),
+        done=("Done: 8 put, 8 done.", "Done: 12 put, 12 done."),
+        alt=("8 tasks of 25 ms", "12 tasks of 25 ms"),
+        lane="worker 1",
+        long={"Tasks": 200, "Task length (ms)": 50, "Workers": 1},
+        exact="Tasks",
+        defaults={"Task length (ms)": 25, "Unevenness (%)": 50, "Workers": 4},
+    ),
 }
+
+
+WITHOUT_PANEL = ("06-pitfalls",)
+NO_PLAY = Play(sliders=[], short=({}, {}), done=("", ""), alt=("", ""), lane="", long={})
+
+of_every_chapter = pytest.mark.parametrize("reader", [*PLAYS, *WITHOUT_PANEL], indirect=True, scope="module")
+of_every_panel = pytest.mark.parametrize("reader", PLAYS, indirect=True, scope="module")
 
 
 class Reader(NamedTuple):
@@ -106,7 +142,7 @@ class Reader(NamedTuple):
     requests: list[str]
 
 
-@pytest.fixture(scope="module", params=PLAYS)
+@pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Reader]:
     """A chapter, open and run as a whole, in a JupyterLab of its own: one remembers what was open in it."""
     path = find_browser()
@@ -129,13 +165,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         page.on("websocket", lambda socket: requests.append(socket.url))
         lab.open(page, f"{request.param}.ipynb")
         run_all(page, LAST_OUTPUT)
-        yield Reader(lab, page, PLAYS[request.param], console, requests)
+        yield Reader(lab, page, PLAYS.get(request.param, NO_PLAY), console, requests)
 
 
 def test_every_chapter_is_read_here() -> None:
-    assert set(PLAYS) == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    assert {*PLAYS, *WITHOUT_PANEL} == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
 
 
+@of_every_chapter
 def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
     code = cells(reader.page)
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
@@ -145,6 +182,7 @@ def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
     assert failed == []
 
 
+@of_every_chapter
 def test_every_picture_of_the_text_is_shown(reader: Reader) -> None:
     pictures = reader.page.locator(".jp-MarkdownOutput img").all()
     assert all(
@@ -152,6 +190,7 @@ def test_every_picture_of_the_text_is_shown(reader: Reader) -> None:
     )
 
 
+@of_every_panel
 def test_sliders_move_by_keyboard_and_their_boxes_follow(reader: Reader) -> None:
     for label, first, second, last in reader.play.sliders:
         row = row_of(reader.page, label)
@@ -165,6 +204,7 @@ def test_sliders_move_by_keyboard_and_their_boxes_follow(reader: Reader) -> None
         expect(box).to_have_value(second)
 
 
+@of_every_panel
 def test_sliders_move_by_mouse_and_their_boxes_follow(reader: Reader) -> None:
     mouse = reader.page.mouse
     for label, first, second, last in reader.play.sliders:
@@ -189,6 +229,7 @@ def test_sliders_move_by_mouse_and_their_boxes_follow(reader: Reader) -> None:
             expect(box).to_have_value(value)
 
 
+@of_every_panel
 def test_released_slider_shows_a_new_figure(reader: Reader) -> None:
     page = reader.page
     switch = panel_of(page).get_by_label("Run when a slider is released")
@@ -205,6 +246,7 @@ def test_released_slider_shows_a_new_figure(reader: Reader) -> None:
         switch.uncheck()
 
 
+@of_every_panel
 def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> None:
     label = reader.play.exact
     row = row_of(reader.page, label)
@@ -218,6 +260,7 @@ def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> Non
     expect(box).to_have_value("37")
 
 
+@of_every_panel
 def test_run_shows_a_new_figure_and_its_numbers(reader: Reader) -> None:
     page, play = reader.page, reader.play
     figure = panel_of(page).locator("figure img")
@@ -232,6 +275,7 @@ def test_run_shows_a_new_figure_and_its_numbers(reader: Reader) -> None:
     expect(panel_of(page).locator("table")).to_contain_text(play.lane)
 
 
+@of_every_panel
 def test_bad_value_is_refused_in_words(reader: Reader) -> None:
     label, _, _, last = reader.play.sliders[0]
     set_boxes(reader.page, {label: int(last) + 1})
@@ -242,6 +286,7 @@ def test_bad_value_is_refused_in_words(reader: Reader) -> None:
     assert reader.lab.workers() == []
 
 
+@of_every_panel
 def test_cancel_frees_the_panel_within_a_second_and_leaves_no_child(reader: Reader) -> None:
     page = reader.page
     set_boxes(page, reader.play.defaults | reader.play.long)
@@ -258,6 +303,7 @@ def test_cancel_frees_the_panel_within_a_second_and_leaves_no_child(reader: Read
     assert reader.lab.workers() == []
 
 
+@of_every_chapter
 def test_axe_finds_no_serious_violation_in_output_and_prose(reader: Reader) -> None:
     found = Axe().run(reader.page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
     serious = [
@@ -269,14 +315,29 @@ def test_axe_finds_no_serious_violation_in_output_and_prose(reader: Reader) -> N
     # The one exception: ipywidgets gives its slider handle no name. The labelled number box beside it
     # stands in for it. When this part fails, ipywidgets has mended it: take the exception out.
     unnamed = [node for rule, node in serious if rule == "aria-input-field-name" and "noUi-handle" in node]
-    assert len(unnamed) == reader.page.locator(".noUi-handle").count() > 0
+    assert len(unnamed) == reader.page.locator(".noUi-handle").count() == len(reader.play.sliders)
     assert [item for item in serious if item[1] not in unnamed] == []
 
 
+@pytest.mark.parametrize("reader", ["06-pitfalls"], indirect=True, scope="module")
+def test_each_symptom_leads_to_its_lab(reader: Reader) -> None:
+    page = reader.page
+    links = page.locator(".jp-MarkdownOutput table a[href*='#Lab-']")
+    assert links.count() >= 16
+    for link in links.all():
+        words = link.inner_text()
+        link.scroll_into_view_if_needed()
+        link.click()
+        heading = page.locator(".jp-MarkdownOutput h3", has_text=f"Lab {words}")
+        expect(heading).to_be_in_viewport(timeout=10_000)
+
+
+@of_every_chapter
 def test_console_shows_no_error(reader: Reader) -> None:
     assert reader.console == []
 
 
+@of_every_chapter
 def test_no_request_leaves_the_machine(reader: Reader) -> None:
     own = (reader.lab.url, reader.lab.url.replace("http", "ws"), "data:", "blob:")
     assert [url for url in reader.requests if not url.startswith(own)] == []

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import diagnosed_workers as programs
+import psutil
 import pytest
 
 from ipc_helpers import Diagnosis, StartError, diagnose
@@ -252,3 +253,28 @@ def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
         killer.start()
         assert run.stdout.read() == "interrupted\n"
         killer.cancel()
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_interrupted_labs_leave_nothing(start_method: str, nothing_left: Path) -> None:
+    mark = f"IPC_LABS_{start_method}"
+    script = Path(programs.__file__).with_name("interrupt_labs.py")
+    seed = time.time_ns() % 10_000  # other moments in each run; the number is in a failure's text
+    done = subprocess.run(
+        [sys.executable, script, start_method, str(seed)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), mark: str(seed)},
+    )
+    assert (done.returncode, done.stderr) == (0, ""), seed
+    assert re.fullmatch(r"interrupted: (\d+) of \1\n", done.stdout), (seed, done.stdout)
+    # Orphans are nobody's children: what started them is in their environment.
+    assert [process.pid for process in psutil.process_iter() if mark in _environment(process)] == []
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):  # somebody else's, or gone
+        return {}
