@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 import tempfile
@@ -21,6 +22,11 @@ _failed = pytest.StashKey[bool]()
 # there to the kernels and scripts that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Most tests wait more than they compute, so even two processors have enough for four workers."""
+    return max(4, os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)
