@@ -389,7 +389,7 @@ class QueuePlaces(_MessageExperiment):
     messages: int = parameter(200, WholeNumber(1, 2_000, "Messages", "log10"))
     payload: int = parameter(1_024, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
     maxsize: int = parameter(0, WholeNumber(0, 32_767, "maxsize (0: no bound)", "log2"))
-    pause: int = parameter(1, WholeNumber(0, 20, "Pause after each get (ms)"))
+    pause: int = parameter(1, WholeNumber(0, 20, "Pause (ms)"))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
 
     def __post_init__(self) -> None:

@@ -100,14 +100,14 @@ PLAYS = {
             ("Messages", "1", "2", "2000"),
             PAYLOAD,
             ("maxsize (0: no bound)", "0", "1", "32767"),
-            ("Pause after each get (ms)", "0", "1", "20"),
+            ("Pause (ms)", "0", "1", "20"),
         ],
         short=({"Messages": 30}, {"Messages": 70}),
         done=("Done: 30 put, 30 got.", "Done: 70 put, 70 got."),
         alt=("30 messages of 1,024 bytes", "70 messages of 1,024 bytes"),
         lane="consumer",
-        long={"Messages": 1_000, "Pause after each get (ms)": 20},
-        defaults={"Payload (bytes)": 1_024, "maxsize (0: no bound)": 0, "Pause after each get (ms)": 1},
+        long={"Messages": 1_000, "Pause (ms)": 20},
+        defaults={"Payload (bytes)": 1_024, "maxsize (0: no bound)": 0, "Pause (ms)": 1},
     ),
     "05-patterns": Play(
         sliders=[
