@@ -1,11 +1,12 @@
 """Measure what the package costs, as ratios within one interleaved run.
 
-    python -m uv run python tests/benchmark.py [--rounds N] [--parts abcd]
+    python -m uv run python tests/benchmark.py [--rounds N] [--parts abcde]
 
-It prints four tables: how long a ProcessGroup takes to the first message of a child, against a plain
+It prints five tables: how long a ProcessGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow is with its records, against a bare loop over the same queue; whether
-its rate and its memory stay the same for more messages; and how long a released slider takes to show a
-new figure. The times are those of one machine at one moment. The ratios carry over.
+its rate and its memory stay the same for more messages; how long a released slider takes to show a new
+figure; and what diagnose adds to a run of one second. The times are those of one machine at one moment. The
+ratios carry over.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SECONDS = 60.0
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure what the package costs.")
     parser.add_argument("--rounds", type=int, default=10, help="rounds of the parts about rates (default 10)")
-    parser.add_argument("--parts", default="abcd", help="which to run (default abcd)")
+    parser.add_argument("--parts", default="abcde", help="which to run (default abcde)")
     options = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}, {sys.platform}")
     if "a" in options.parts:
@@ -47,6 +48,8 @@ def main() -> int:
         measure_growth(options.rounds)
     if "d" in options.parts:
         measure_slider()
+    if "e" in options.parts:
+        measure_diagnose()
     return 0
 
 
@@ -291,6 +294,39 @@ Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=
             seconds.append(taken / 1e3)
             page.wait_for_timeout(50)
         print(f"    in a browser    {spread(seconds[5:])}")
+
+
+# (e) What diagnose adds.
+
+
+def measure_diagnose(rounds: int = 12) -> None:
+    print(f"\n(e) a healthy program of one second, medians of {rounds} pairs: in diagnose against a call")
+    from benchmark_workers import work_a_second
+
+    from ipc_helpers import diagnose
+
+    for method in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context(method)
+        plain: list[float] = []
+        observed: list[float] = []
+
+        def timed(seconds: list[float], call: Callable[[], object]) -> None:
+            started = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - started)
+
+        def diagnosed() -> None:
+            diagnosis = diagnose(work_a_second, context, deadline=SECONDS)  # noqa: B023 - called at once
+            assert diagnosis.healthy, diagnosis
+
+        work_a_second(context)  # warm: the resource tracker, the forkserver
+        for _ in range(rounds):
+            shuffled(
+                lambda: timed(plain, lambda: work_a_second(context)),  # noqa: B023
+                lambda: timed(observed, diagnosed),  # noqa: B023
+            )
+        ratio = statistics.median(observed) / statistics.median(plain)
+        print(f"    {method:10}  {milliseconds(plain)} → {milliseconds(observed)}  ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":

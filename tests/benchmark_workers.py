@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,3 +32,19 @@ def get_all(queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any]
     for _ in range(count):
         queue.get()
     clock.send(perf_counter_ns())
+
+
+def put_slowly(queue: Queue[Any], count: int, pause: float) -> None:
+    for number in range(count):
+        queue.put(number)
+        sleep(pause)
+    queue.put(None)
+
+
+def work_a_second(context: Any) -> int:
+    queue = context.Queue()
+    producer = context.Process(target=put_slowly, args=(queue, 10, 0.1))
+    producer.start()
+    total = sum(iter(queue.get, None))
+    producer.join()
+    return total
