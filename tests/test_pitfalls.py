@@ -6,6 +6,7 @@ import inspect
 import multiprocessing
 import os
 import re
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,7 @@ def under_each_method(cases: list[Case]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def diagnoses() -> Diagnoses:
+def diagnoses(_library_processes: None) -> Diagnoses:
     """What diagnose says of each program under each start method: eight at once, since they mostly wait."""
     todo = [case.values[:2] for case in under_each_method([*FAILING, *FIXED, *OTHERS])]
 
@@ -156,11 +157,13 @@ def diagnoses() -> Diagnoses:
         case, method = item
         return diagnose(case.program, multiprocessing.get_context(method), *case.args, deadline=case.deadline)
 
-    leftovers.start_library_processes("spawn")
-    before = leftovers.held()
-    with ThreadPoolExecutor(8) as pool:
-        found = dict(zip(todo, pool.map(run, todo), strict=True))
-    assert leftovers.left_since(before) == set()
+    # A temporary folder of its own: other tests, in other processes, have files in the common one.
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ipc") as folder:
+        patch.setattr(tempfile, "tempdir", folder)
+        before = leftovers.held()
+        with ThreadPoolExecutor(8) as pool:
+            found = dict(zip(todo, pool.map(run, todo), strict=True))
+        assert leftovers.left_since(before) == set()
     return found
 
 
