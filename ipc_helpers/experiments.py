@@ -394,11 +394,7 @@ class QueuePlaces(_MessageExperiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.messages * self.pause > 20_000:
-            raise ValueError(
-                f"messages × pause must be at most 20 seconds, not {self.messages:,} × {self.pause} ms "
-                f"= {self.messages * self.pause / 1000:g} seconds: lower messages or pause"
-            )
+        check_duration(messages=self.messages, pause=self.pause, seconds=20)
 
     @property
     def description(self) -> str:
@@ -578,11 +574,7 @@ class WorkerPool(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tasks * self.length > 10_000:
-            raise ValueError(
-                f"tasks × length must be at most 10 seconds, not {self.tasks:,} × {self.length:,} ms "
-                f"= {self.tasks * self.length / 1000:g} seconds: lower tasks or length"
-            )
+        check_duration(tasks=self.tasks, length=self.length, seconds=10)
 
     @property
     def steps(self) -> int:
@@ -656,6 +648,17 @@ def check_volume(messages: int, payload: int) -> None:
         raise ValueError(
             f"messages × payload must be at most 256 MiB, not {messages:,} × {payload:,} bytes "
             f"= {messages * payload / MIB:,.0f} MiB: lower messages or payload"
+        )
+
+
+def check_duration(*, seconds: int, **parameters: int) -> None:
+    """Raise ValueError when a count, times the milliseconds that each takes, is over some seconds."""
+    (many, count), (each, milliseconds) = parameters.items()
+    taken = count * milliseconds / 1000
+    if taken > seconds:
+        raise ValueError(
+            f"{many} × {each} must be at most {seconds} seconds, not {count:,} × {milliseconds} ms "
+            f"= {taken:g} seconds: lower {many} or {each}"
         )
 
 
