@@ -36,11 +36,12 @@ class SeenProcess:
     exitcode: int | None = None
     raised: dict[str, Any] | None = None
     running: dict[str, Any] | None = None
+    waiting: dict[str, Any] | None = None
     dropped: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def place(self) -> dict[str, Any]:
-        """Where its main thread was at the deadline."""
+        """Where its main thread was at the end."""
         return self.running["place"] if self.running else _NOWHERE
 
     @property
@@ -86,9 +87,12 @@ class Tree:
     main : dict
         How the main process ended, as its parent saw it: "pid"; "exitcode" and "returned" once it did;
         "kind" and "message" of the exception when it could not begin.
+    until : int, optional
+        When the tree was ended before its deadline, since nothing could move any more; in nanoseconds of
+        ``time.perf_counter_ns``. What happened after that comes from ending it.
     """
 
-    def __init__(self, folder: Path, main: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, main: dict[str, Any], until: int | None = None) -> None:
         self.result = main
         self.processes: dict[int, SeenProcess] = {}
         self._queues: dict[str, dict[str, Any]] = {}
@@ -99,10 +103,15 @@ class Tree:
         events = [
             (event["at"], int(path.stem), event)
             for path in folder.glob("*.events")
-            for event in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+            # Without the last part: empty, or a line that is being written.
+            for event in map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
         ]
-        for _, pid, event in sorted(events, key=lambda item: item[:2]):
-            self._take(self._process(pid), event)
+        for at, pid, event in sorted(events, key=lambda item: item[:2]):
+            if until is None or at <= until:
+                self._take(self._process(pid), event)
+        if until is not None:
+            for process in self.processes.values():
+                process.running = process.waiting
         if "exitcode" in main:
             self.main.ended, self.main.exitcode = True, main["exitcode"]
         self._name_apart()
@@ -118,6 +127,7 @@ class Tree:
             if code is not None:
                 self._process(int(pid)).exitcode = code
         self.left |= event.get("left", {})
+        process.waiting = event if kind == "waiting" else None
         if kind == "begun":
             process.begun = True
         elif kind == "child":
@@ -152,6 +162,15 @@ class Tree:
             process.running or process.ended or process.exitcode is not None
             for process in self.processes.values()
         )
+
+    def is_stuck(self, seconds: float) -> bool:
+        """Say whether all processes that live have waited for each other, throughout so many seconds."""
+        waiting = [process.waiting for process in self.processes.values() if process.alive]
+        known = [event for event in waiting if event]
+        if not known or len(known) < len(waiting):
+            return False
+        together: int = min(event["at"] for event in known) - max(event["since"] for event in known)
+        return together >= seconds * 1e9
 
     @property
     def main(self) -> SeenProcess:

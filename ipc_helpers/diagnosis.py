@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
+_STUCK_FOR = 0.5  # seconds in which no process of the tree moved
+_POLLS_EVERY = 0.1  # seconds, and later a twentieth of the time that has passed
 _ANSWERS_WITHIN = 1.0  # seconds that a process may take to say where it is
 _ENDS_WITHIN = 1.0  # seconds after that: then each process ends itself
 _GONE_WITHIN = 5.0  # seconds until the last process of the tree must have ended
@@ -130,7 +132,9 @@ def diagnose(
     *args
         Its arguments.
     deadline : float
-        Seconds until the processes that still run are taken to be stuck; above 0, at most 86,400.
+        Seconds until the processes that still run are taken to be stuck; above 0, at most 86,400. Once
+        all wait for each other, so that nothing can move any more, they are ended sooner: within about a
+        second, later within a tenth of the time that has passed.
     start_method : str
         How the child that runs the function is started: "spawn", and "fork" or "forkserver" where the
         platform has them. The function chooses for its own processes.
@@ -190,9 +194,21 @@ def _run(
     ends_at = looks_at + int((_ANSWERS_WITHIN + _ENDS_WITHIN) * 1e9)
     group = ProcessGroup(context, deadline=seconds + _ANSWERS_WITHIN + _ENDS_WITHIN)
 
-    def all_looked_at() -> bool:
-        late = (time.perf_counter_ns() - looks_at) / 1e9
-        return late > _ANSWERS_WITHIN or (late > 0 and Tree(Path(folder), {}).is_complete)
+    begun = time.monotonic()
+    polls_at = begun + _STUCK_FOR
+
+    def is_over() -> bool:
+        nonlocal polls_at
+        if (late := (time.perf_counter_ns() - looks_at) / 1e9) > _ANSWERS_WITHIN:
+            return True
+        if (now := time.monotonic()) < polls_at:
+            return False
+        polls_at = now + max(_POLLS_EVERY, (now - begun) / 20)
+        tree = Tree(Path(folder), {})
+        if late < 0 and tree.is_stuck(_STUCK_FOR):
+            main["ended_at"] = time.perf_counter_ns()
+            return True
+        return late > 0 and tree.is_complete
 
     main: dict[str, Any] = {}
     try:
@@ -203,7 +219,7 @@ def _run(
             main["pid"] = child.pid
             writer.close()
             with contextlib.suppress(RuntimeError):  # the child has returned meanwhile
-                group.wait(until=lambda: child.exitcode is not None or all_looked_at())
+                group.wait(until=lambda: child.exitcode is not None or is_over())
             if child.exitcode is None:
                 group.cancel()
         main.update(exitcode=0, returned=child.result)
@@ -250,7 +266,7 @@ def _end(printed: _Printed, folder: str, main: dict[str, Any]) -> tuple[Tree, st
             with contextlib.suppress(OSError):
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         printed.ended(_GONE_WITHIN)
-    tree = Tree(Path(folder), main)
+    tree = Tree(Path(folder), main, main.get("ended_at"))
     ends_at = time.monotonic() + _GONE_WITHIN
     while os.path.isdir(folder):  # Windows removes no file that a process still has open
         shutil.rmtree(folder, ignore_errors=True)

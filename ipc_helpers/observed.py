@@ -14,6 +14,7 @@ import faulthandler
 import functools
 import json
 import linecache
+import operator
 import os
 import re
 import signal
@@ -39,6 +40,12 @@ LAST_TO_END = -100
 _LIBRARY = os.path.dirname(os.__file__)  # and site-packages is below it
 _MACHINERY = (child.__file__, __file__)
 _LONGEST_TEXT = 300  # characters of a message or of a source line
+_LOOKS_EVERY = 0.25  # seconds, and later a twentieth of the time that has passed: few looks in a long run
+# Calls that wait for another process, for as long as it takes.
+_WAITS = {f"{kind}.{name}" for kind in ("Queue", "JoinableQueue", "SimpleQueue") for name in ("get", "put")}
+_WAITS |= {f"Connection.{name}" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll")}
+_WAITS |= {"Connection.send", "Connection.send_bytes", "Process.join", "JoinableQueue.join"}
+_WAITS |= {"Event.wait", "Condition.wait", "wait"}
 
 _queues: WeakSet[Any] = WeakSet()
 _ends: WeakSet[Any] = WeakSet()
@@ -174,6 +181,7 @@ def _run(function: Callable[[], Any]) -> Any:
             kind=type(error).__name__,
             message=_shortened(str(error)),
             line=_line_that_raised(error),
+            own=_own_lines_that_raised(error),
             left=_left(),
         )
         raise
@@ -186,21 +194,91 @@ def _log_end() -> None:
 
 
 def _look(main: int) -> None:
-    """Wait until it is time, then write down where this process is and what it holds."""
-    time.sleep(max((_looks_at - time.perf_counter_ns()) / 1e9, 0))
-    frames = sys._current_frames()
-    threads = {
-        thread: list(_outwards(frame)) for thread, frame in frames.items() if thread != threading.get_ident()
+    """Write down, for as long as this process waits, where it does; and once more when it is time."""
+    begun = time.perf_counter_ns()
+    before: list[FrameType] = []
+    since = 0
+    while (left := (_looks_at - time.perf_counter_ns()) / 1e9) > 0:
+        passed = (time.perf_counter_ns() - begun) / 1e9
+        time.sleep(min(left, max(_LOOKS_EVERY, passed / 20)))
+        now = _waiting_frames(main)
+        if not now:
+            if before:
+                log("moving")
+            before = []
+        # A frame that is kept is not used again, so the same frame says: no call has returned since.
+        elif len(now) == len(before) and all(map(operator.is_, now, before)):
+            log("waiting", since=since, **_state(main))
+        else:
+            before, since = now, time.perf_counter_ns()
+    log("running", **_state(main))
+
+
+def _state(main: int) -> dict[str, Any]:
+    """Return where this process is, and what it holds."""
+    threads = _threads()
+    return {
+        "place": _place(threads.pop(main, [])),
+        "feeders": [place for stack in threads.values() if (place := _place(stack))["feeds"]],
+        "children": _exitcodes(),
+        "queues": [_queue_state(queue) for queue in list(_queues)],
+        "ends": [_end_state(end) for end in list(_ends) if not end.closed],
+        "left": _left(),
     }
-    log(
-        "running",
-        place=_place(threads.pop(main, [])),
-        feeders=[place for stack in threads.values() if (place := _place(stack))["feeds"]],
-        children=_exitcodes(),
-        queues=[_queue_state(queue) for queue in list(_queues)],
-        ends=[_end_state(end) for end in list(_ends) if not end.closed],
-        left=_left(),
-    )
+
+
+def _threads() -> dict[int, list[FrameType]]:
+    """Return the frames of each thread but those of this package, from the innermost one on."""
+    stacks = {thread: list(_outwards(frame)) for thread, frame in sys._current_frames().items()}
+    return {
+        thread: stack
+        for thread, stack in stacks.items()
+        if not any(frame.f_code in (_look.__code__, child.watch.__code__) for frame in stack)
+    }
+
+
+def _waiting_frames(main: int) -> list[FrameType]:
+    """Return the innermost frame of each thread if all wait for other processes; none if one may go on."""
+    threads = _threads()
+    stack = threads.pop(main, [])
+    if not stack or not _waits(stack):
+        return []
+    feeders = list(threads.values())
+    if not all("_feed" in [frame.f_code.co_name for frame in feeder] for feeder in feeders):
+        return []  # a thread of the program's own may be at work
+    if any(getattr(queue, "_buffer", ()) for queue in list(_queues)) and not any(
+        "_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders
+    ):
+        return []  # a feeder that is about to write
+    return [stack[0], *(feeder[0] for feeder in feeders)]
+
+
+def _waits(stack: list[FrameType]) -> bool:
+    """Say whether a thread waits for another process, without a limit, and nothing is there for it."""
+    place = _place(stack)
+    if place["exiting"]:
+        return not {"_finalize_join", "join"}.isdisjoint(place["names"])
+    if place["serves"]:
+        return True
+    own = _own_frame(stack)
+    inside = [frame for frame in (stack[: stack.index(own)] if own else stack) if _is_called(frame)]
+    if not inside or place["call"] not in _WAITS:
+        return False
+    called = inside[-1]
+    arguments: dict[str, Any] = called.f_locals
+    if arguments.get("timeout") is not None or not arguments.get("block", True):
+        return False
+    if place["call"] == "wait":
+        waited_for = arguments.get("object_list")
+        if called.f_code.co_filename != connection.__file__ or not isinstance(waited_for, (list, tuple)):
+            return False
+        return os.name != "posix" or not connection.wait(waited_for, 0)
+    subject: Any = arguments.get("self")
+    if place["kind"] == "queue" and called.f_code.co_name == "get":
+        return place["names"][0] in ("get", "__enter__") or not _is_ready(subject._reader)
+    if place["kind"] == "end" and called.f_code.co_name in ("recv", "recv_bytes", "recv_bytes_into", "poll"):
+        return not _is_ready(subject)
+    return True
 
 
 def _print_exception() -> None:
@@ -235,6 +313,17 @@ def _line_that_raised(error: BaseException) -> str:
     return line
 
 
+def _own_lines_that_raised(error: BaseException) -> list[tuple[str, int]]:
+    """Return the file and the number of each own line that an exception went through, innermost first."""
+    lines: list[tuple[str, int]] = []
+    trace = error.__traceback__
+    while trace is not None:
+        if not _is_library(trace.tb_frame):
+            lines.insert(0, (trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    return lines
+
+
 def _is_library(frame: FrameType) -> bool:
     name = frame.f_code.co_filename
     # "<string>" is the command line of a spawned child.
@@ -255,7 +344,7 @@ def _place(frames: list[FrameType]) -> dict[str, Any]:
     """Return where a thread is: its own line, the library's function that this calls, and what for."""
     own = _own_frame(frames)
     inside = frames[: frames.index(own)] if own else frames
-    library = [frame for frame in inside if frame.f_code.co_filename not in _MACHINERY]
+    library = [frame for frame in inside if _is_called(frame)]
     names = [frame.f_code.co_name for frame in library]
     # What the own line called; in a process that is past its function, the innermost with an object.
     held = [frame for frame in library if _subject(frame)[0]]
@@ -264,6 +353,7 @@ def _place(frames: list[FrameType]) -> dict[str, Any]:
     return {
         "line": _line(own) if own else "",
         "function": own.f_code.co_name if own else "",
+        "own": [(frame.f_code.co_filename, frame.f_lineno) for frame in frames if not _is_library(frame)],
         "call": f"{owner}.{called.f_code.co_name}" if called and owner else names[-1] if names else "",
         "names": names,
         "kind": kind,
@@ -277,6 +367,10 @@ def _place(frames: list[FrameType]) -> dict[str, Any]:
         # In a worker of a pool or an executor, or the process of a manager: waiting is what it is for.
         "serves": own is None and not {"worker", "_process_worker", "serve_forever"}.isdisjoint(names),
     }
+
+
+def _is_called(frame: FrameType) -> bool:
+    return frame.f_code.co_filename not in _MACHINERY
 
 
 def _subject(frame: FrameType) -> tuple[str, Any, str]:
@@ -319,7 +413,7 @@ def _queue_state(queue: Any) -> dict[str, Any]:
     read_lock, write_lock = queue._rlock._semlock, getattr(queue._wlock, "_semlock", None)
     state: dict[str, Any] = {"key": getattr(queue, "_observed_key", None)}
     with contextlib.suppress(OSError, ValueError):  # closed
-        state["in_pipe"] = queue._reader.poll()
+        state["in_pipe"] = _is_ready(queue._reader)
     state["in_deque"] = len(getattr(queue, "_buffer", ()))
     state["read_lock"] = {"taken": read_lock._is_zero(), "here": read_lock._count() > 0}
     if write_lock is not None:
@@ -338,8 +432,17 @@ def _end_state(end: Any) -> dict[str, Any]:
     state = {"pipe": pipe, "side": side, "readable": end.readable, "writable": end.writable}
     if end.readable:
         with contextlib.suppress(OSError):
-            state["ready"] = end.poll()
+            state["ready"] = _is_ready(end)
     return state
+
+
+def _is_ready(end: Any) -> bool:
+    """Say whether a read from an end of a pipe would return at once; another thread may be in one."""
+    if sys.platform == "win32":  # where poll() would take an empty message from that thread
+        import _winapi
+
+        return bool(_winapi.PeekNamedPipe(end.fileno())[0])
+    return bool(end.poll())
 
 
 # What is put around the library's functions.

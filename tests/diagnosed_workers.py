@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from queue import Empty
 from typing import Any
@@ -313,3 +314,64 @@ def stopped(ctx: Any) -> None:
 
 def holds_the_interpreter() -> None:
     re.match(r"(a+)+$", "a" * 80 + "b")
+
+
+# Programs that wait as stuck ones do, but for something that comes.
+
+
+def pause_below(ctx: Any) -> None:
+    """Have a child start a child that sleeps."""
+    child = ctx.Process(target=pause, args=(ctx,), name="child")
+    child.start()
+    child.join()
+
+
+def pause(ctx: Any) -> None:
+    sleeper = ctx.Process(target=time.sleep, args=(60,), name="sleeper")
+    sleeper.start()
+    sleeper.join()
+
+
+def get_late(ctx: Any) -> str:
+    box = ctx.Queue()
+    source = ctx.Process(target=put_late, args=(box,))
+    source.start()
+    return box.get()
+
+
+def put_late(box: Any) -> None:
+    time.sleep(1.5)
+    box.put("late")
+
+
+def get_from_a_thread(ctx: Any) -> str:
+    box = ctx.Queue()
+    threading.Thread(target=put_late, args=(box,)).start()
+    return box.get()
+
+
+def give_up_late(ctx: Any) -> str:
+    try:
+        ctx.Queue().get(timeout=1.5)
+    except Empty:
+        return "Empty"
+    return "?"
+
+
+def bounce(end: Any) -> None:
+    while (ball := end.recv()) is not None:
+        end.send(ball)
+
+
+def play(ctx: Any) -> str:
+    """Wait in recv() nearly all the time, each time for another message."""
+    ours, theirs = ctx.Pipe()
+    player = ctx.Process(target=bounce, args=(theirs,))
+    player.start()
+    ends_at = time.monotonic() + 1.5
+    while time.monotonic() < ends_at:
+        ours.send("ball")
+        ours.recv()
+    ours.send(None)
+    player.join()
+    return "played"

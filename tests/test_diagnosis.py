@@ -157,6 +157,46 @@ def test_it_says_that_healthy_code_is_healthy(
     assert "ended by itself" in diagnosis.cause
 
 
+STUCK = [
+    programs.join_first,
+    programs.no_sentinel,
+    programs.one_get_too_many,
+    programs.open_end,
+    programs.worker_fails,
+    programs.both_send,
+    programs.full_queue,
+    programs.unfinished,
+    programs.grandchildren,
+]
+
+
+@pytest.mark.parametrize("program", STUCK, ids=lambda program: program.__name__)
+def test_it_does_not_wait_for_its_deadline_once_nothing_can_move(
+    program: Callable[..., Any], ctx: Any, nothing_left: Path
+) -> None:
+    started = time.monotonic()
+    diagnosis = diagnose(program, ctx, deadline=300)
+    assert time.monotonic() - started < 60
+    assert diagnosis.stuck, str(diagnosis)
+
+
+WAITING = {
+    programs.get_late: "late",
+    programs.get_from_a_thread: "late",
+    programs.give_up_late: "Empty",
+    programs.play: "played",
+}
+
+
+@pytest.mark.parametrize("program", WAITING, ids=lambda program: program.__name__)
+def test_who_waits_for_something_that_comes_is_not_stuck(
+    program: Callable[..., Any], ctx: Any, nothing_left: Path
+) -> None:
+    diagnosis = diagnose(program, ctx, deadline=20)
+    assert diagnosis.healthy, str(diagnosis)
+    assert diagnosis.returned == WAITING[program]
+
+
 @pytest.mark.parametrize("start_method", METHODS)
 def test_the_function_runs_in_a_child_of_each_start_method(start_method: str, nothing_left: Path) -> None:
     for inner in METHODS:
@@ -235,7 +275,7 @@ def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
                 print("up", flush=True)
                 try:
                     diagnose(
-                        diagnosed_workers.grandchildren, multiprocessing.get_context("spawn"), deadline=60
+                        diagnosed_workers.pause_below, multiprocessing.get_context("spawn"), deadline=60
                     )
                 except KeyboardInterrupt:
                     print("interrupted")
