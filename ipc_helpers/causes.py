@@ -68,6 +68,7 @@ _NOWHERE: dict[str, Any] = {
     **dict.fromkeys(("line", "function", "call", "kind"), ""),
     **dict.fromkeys(("feeds", "exiting", "serves", "within_message"), False),
     "names": [],
+    "own": [],
     "key": None,
 }
 _QUEUES = ("Queue", "JoinableQueue", "SimpleQueue")
@@ -75,6 +76,18 @@ _GETS = tuple(f"{kind}.get" for kind in _QUEUES)
 _PUTS = tuple(f"{kind}.put" for kind in _QUEUES)
 _RECEIVES = tuple(f"Connection.{name}" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll"))
 _SENDS = ("Connection.send", "Connection.send_bytes")
+
+
+class Ending(NamedTuple):
+    """How a process ended, or where it was at the end; the fields are those of ``ObservedProcess``."""
+
+    name: str
+    state: str
+    exitcode: int | None
+    words: str
+    lines: tuple[tuple[str, int], ...]
+    call: str
+    error: tuple[str, str]
 
 
 class Tree:
@@ -98,6 +111,7 @@ class Tree:
         self._queues: dict[str, dict[str, Any]] = {}
         self._pipes: dict[str, dict[str, Any]] = {}
         self.left: dict[str, int] = {}
+        self._changed = 0  # when a process was last started, returned, or was seen to be gone
         if "pid" in main:
             self._process(main["pid"]).name = MAIN
         events = [
@@ -125,9 +139,13 @@ class Tree:
             return
         for pid, code in event.get("children", {}).items():
             if code is not None:
+                if self._process(int(pid)).exitcode is None:
+                    self._changed = max(self._changed, event["at"])
                 self._process(int(pid)).exitcode = code
         self.left |= event.get("left", {})
         process.waiting = event if kind == "waiting" else None
+        if kind in ("child", "returned", "raised", "ended"):
+            self._changed = max(self._changed, event["at"])
         if kind == "begun":
             process.begun = True
         elif kind == "child":
@@ -165,12 +183,19 @@ class Tree:
 
     def is_stuck(self, seconds: float) -> bool:
         """Say whether all processes that live have waited for each other, throughout so many seconds."""
-        waiting = [process.waiting for process in self.processes.values() if process.alive]
+        # Who waits for a process that has ended goes on once its exit is seen: not yet, if that was now.
+        waiting = [process.waiting for process in self.processes.values() if self._may_move(process)]
         known = [event for event in waiting if event]
         if not known or len(known) < len(waiting):
             return False
-        together: int = min(event["at"] for event in known) - max(event["since"] for event in known)
+        since = max(self._changed, *(event["since"] for event in known))
+        together: int = min(event["at"] for event in known) - since
         return together >= seconds * 1e9
+
+    def _may_move(self, process: SeenProcess) -> bool:
+        """Say whether a process lives, or its parent has yet to see that it does not."""
+        parent = self.processes.get(process.parent or -1)
+        return process.alive or (process.exitcode is None and parent is not None and parent.alive)
 
     @property
     def main(self) -> SeenProcess:
@@ -189,9 +214,20 @@ class Tree:
             process for process in self.processes.values() if process.alive and not process.place["serves"]
         ]
 
-    def endings(self) -> list[tuple[str, str, int | None, str]]:
-        """Return for each process: its name, its state, its exit code, and its ending in words."""
-        return [(process.name, *self._ending(process)) for process in self.processes.values()]
+    def endings(self) -> list[Ending]:
+        """Return how each process ended, or where it was at the end."""
+        return [self._with_lines(process, *self._ending(process)) for process in self.processes.values()]
+
+    def _with_lines(self, process: SeenProcess, state: str, exitcode: int | None, words: str) -> Ending:
+        raised = process.raised or (self.result if state == "raised" else None)
+        at = raised or (process.place if state == "stuck" else {})
+        lines = tuple((file, number) for file, number in at.get("own", ()))
+        call, error = "", ("", "")
+        if state == "stuck":
+            call = "feeder's join" if _waits_for_feeder(process) else process.place["call"]
+        if raised is not None:  # and it may be stuck after that
+            error = raised["kind"], _without_addresses(raised["message"].partition("\n")[0])
+        return Ending(process.name, state, exitcode, words, lines, call, error)
 
     def messages_left(self) -> dict[str, int]:
         """Return, for each queue that the function's processes made, how many messages were never got."""

@@ -56,12 +56,22 @@ class ObservedProcess:
         As of ``multiprocessing.Process``; None where nobody was left to see it.
     words : str
         How it ended, or where it is stuck: the line of its own code, and the library's function.
+    lines : tuple of (str, int)
+        Where it is stuck, or raised, in code that is not the library's: file and line, innermost first.
+    call : str
+        What a stuck one called: "Queue.get" for example, or "feeder's join".
+    error : tuple of (str, str)
+        The type of the exception that it raised, and the first line of its text; empty where there is none.
+        It may be stuck after that.
     """
 
     name: str
     state: str
     exitcode: int | None
     words: str
+    lines: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    call: str = field(default="", repr=False)
+    error: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ _LOOKS_EVERY = 0.25  # seconds, and later a twentieth of the time that has passe
 _WAITS = {f"{kind}.{name}" for kind in ("Queue", "JoinableQueue", "SimpleQueue") for name in ("get", "put")}
 _WAITS |= {f"Connection.{name}" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll")}
 _WAITS |= {"Connection.send", "Connection.send_bytes", "Process.join", "JoinableQueue.join"}
-_WAITS |= {"Event.wait", "Condition.wait", "wait"}
+_WAITS |= {"Queue.join_thread", "JoinableQueue.join_thread", "Event.wait", "Condition.wait", "wait"}
 
 _queues: WeakSet[Any] = WeakSet()
 _ends: WeakSet[Any] = WeakSet()

@@ -375,3 +375,16 @@ def play(ctx: Any) -> str:
     ours.send(None)
     player.join()
     return "played"
+
+
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def join_and_go_on(ctx: Any) -> str:
+    """Wait for a child for longer than it takes to tell a stuck tree, then do something else."""
+    child = ctx.Process(target=nap, args=(1.2,))
+    child.start()
+    child.join()
+    time.sleep(0.4)
+    return "joined"

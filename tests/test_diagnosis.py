@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 METHODS = multiprocessing.get_all_start_methods()
-DEADLINE = 5.0  # seconds: all processes are up by then, eight programs at once on a busy machine
+DEADLINE = 60.0  # seconds: with room for a busy machine; a program that is stuck is ended long before
+TOO_LONG = 5.0  # seconds, for programs that are not stuck, but run for longer than they are given
 
 
 class Found(NamedTuple):
@@ -69,6 +70,7 @@ if sys.platform == "darwin":  # which does not count the messages of a queue
     del CAUSES[programs.left_over]
 
 
+RUNNING = [programs.busy, programs.sleeps, programs.unasked]
 LEAVING = [programs.join_first, programs.grandchildren, programs.main_fails]
 OTHERS = [programs.no_sentinel, programs.open_end, programs.grandchildren]
 
@@ -79,7 +81,8 @@ def every_diagnosis() -> dict[tuple[Callable[..., Any], str], Diagnosis]:
     todo = [(program, method) for method in METHODS for program in (*CAUSES, *OTHERS)]
 
     def run(item: tuple[Callable[..., Any], str]) -> Diagnosis:
-        return diagnose(item[0], multiprocessing.get_context(item[1]), deadline=DEADLINE)
+        deadline = TOO_LONG if item[0] in RUNNING else DEADLINE
+        return diagnose(item[0], multiprocessing.get_context(item[1]), deadline=deadline)
 
     with ThreadPoolExecutor(10) as pool:
         return dict(zip(todo, pool.map(run, todo), strict=True))
@@ -185,6 +188,7 @@ WAITING = {
     programs.get_from_a_thread: "late",
     programs.give_up_late: "Empty",
     programs.play: "played",
+    programs.join_and_go_on: "joined",
 }
 
 
