@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 _failed = pytest.StashKey[bool]()
 
+# The files that take longest, in this order: one that began late would keep the others' workers waiting.
+_FIRST = (
+    *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_faults.py", "test_processes.py"),
+    *("test_refresh_outputs.py", "test_xray.py", "test_experiments.py", "06-pitfalls.ipynb"),
+    *("05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb", "test_notebooks.py"),
+)
+
 # A shell's background job ignores interrupts, and hands that on to what it starts: to pytest, and from
 # there to the kernels and scripts that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -27,6 +34,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Most tests wait more than they compute, so even two processors have enough for four workers."""
     return max(4, os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist keep that order; left alone, it begins with the files that have most tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Keep compiled modules in pytest's cache where the environment forbids them beside the modules.
+
+    Else each of the hundreds of interpreters that the tests start compiles anew all that it imports.
+    """
+    cache = getattr(config, "cache", None)  # None without pytest's plugin for it
+    if cache is not None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("compiled"))
 
 
 @pytest.hookimpl(wrapper=True)

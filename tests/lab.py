@@ -9,12 +9,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from playwright.sync_api import TimeoutError as NotInTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,21 +160,49 @@ class Lab:
         return found
 
     def open(self, page: Page, chapter: str) -> None:
-        """Open a chapter, and wait until its kernel answers."""
-        page.goto(f"{self.url}/lab/tree/{chapter}?token={TOKEN}")
-        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        """Open a chapter, in the JupyterLab that the page shows or in a new one; wait for its kernel."""
+        if page.url.startswith(self.url):
+            page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", chapter)
+        else:
+            page.goto(f"{self.url}/lab/tree/{chapter}?token={TOKEN}&reset")
+            page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
         page.evaluate(
-            """async () => {
+            """async path => {
                 await jupyterapp.restored;
-                while (!jupyterapp.shell.currentWidget?.context) {
+                while (jupyterapp.shell.currentWidget?.context?.path !== path) {
                     await new Promise(resolve => setTimeout(resolve, 50));
                 }
                 const panel = jupyterapp.shell.currentWidget;
                 await panel.context.ready;
                 await panel.sessionContext.ready;
                 await panel.sessionContext.session.kernel.info;
+            }""",
+            chapter,
+        )
+
+    def leave(self, page: Page) -> None:
+        """Close the open chapter, unsaved, and have its kernel ended in the meantime: that takes seconds."""
+        kernel = page.evaluate(
+            """() => {
+                const panel = jupyterapp.shell.currentWidget;
+                const {id} = panel.sessionContext.session.kernel;
+                panel.dispose();
+                return id;
             }"""
         )
+        threading.Thread(target=self._end_kernel, args=(kernel,), daemon=True).start()
+
+    def end_kernels(self) -> None:
+        """End all kernels and what they started, whatever state their pages are in."""
+        with urllib.request.urlopen(f"{self.url}/api/kernels?token={TOKEN}", timeout=10) as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            self._end_kernel(kernel["id"])
+
+    def _end_kernel(self, kernel: str) -> None:
+        address = f"{self.url}/api/kernels/{kernel}?token={TOKEN}"
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or the server has
+            urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=30).close()
 
     def _wait_until_up(self, seconds: float) -> None:
         ends_at = time.monotonic() + seconds
@@ -189,13 +219,22 @@ def run_all(page: Page, last_output: str, seconds: float = 180) -> None:
     # The stored output of the last cell is the same as the new one: clear it, or the wait ends at once.
     page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-    ends_at = time.monotonic() + seconds
-    while last_output not in json.dumps((found := cells(page))[-1]["outputs"]):
-        failed = [cell for cell in found for output in cell["outputs"] if output["output_type"] == "error"]
-        if failed or time.monotonic() > ends_at:
-            missing = [cell for cell in found if cell["execution_count"] is None]
-            raise RuntimeError(f"the chapter did not run to its end: {(failed or missing)[:1]}")
-        page.wait_for_timeout(200)
+    # Asked in the page, of a few objects: all outputs five times a second would be work for both sides.
+    over = """last => {
+        const code = jupyterapp.shell.currentWidget.content.widgets
+            .map(cell => cell.model)
+            .filter(model => model.type === 'code' && model.sharedModel.source.length > 0);
+        const failed = ({outputs}) => [...Array(outputs.length).keys()]
+            .some(number => outputs.get(number).type === 'error');
+        return code.some(failed) || JSON.stringify(code.at(-1).outputs.toJSON()).includes(last);
+    }"""
+    with contextlib.suppress(NotInTime):
+        page.wait_for_function(over, arg=last_output, polling=200, timeout=seconds * 1000)
+    found = cells(page)
+    failed = [cell for cell in found for output in cell["outputs"] if output["output_type"] == "error"]
+    if failed or last_output not in json.dumps(found[-1]["outputs"]):
+        missing = [cell for cell in found if cell["execution_count"] is None]
+        raise RuntimeError(f"the chapter did not run to its end: {(failed or missing)[:1]}")
 
 
 def cells(page: Page) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
     python -m uv run python tests/refresh_outputs.py [--all] [NOTEBOOK ...]
 
-Without a name, every notebook below notebooks/ is run. All outputs in a file come from one run of the
+Without a name, every chapter and every notebook of solutions is run. All outputs in a file come from one run of the
 code in that file. A file is written when its code changed since that run, or when an output that nbval
 compares did. Otherwise it keeps every byte: pictures, timings and widgets differ in each run, and would
 bury a real change. To tell whether the code changed, the file holds one key of its own in the notebook's
@@ -49,9 +49,19 @@ class NotRefreshedError(Exception):
     """Why a notebook was left as it was."""
 
 
-def find_notebooks() -> list[Path]:
-    found = (ROOT / "notebooks").rglob("*.ipynb")
-    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+def find_chapters() -> list[Path]:
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def find_solutions() -> list[Path]:
+    return sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+
+
+def as_python(source: str) -> str:
+    """Return the code of a cell that the kernel itself runs: no magic, and no worker's cell."""
+    if source.startswith("%%"):
+        return ""
+    return re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE)
 
 
 def is_code(cell: NotebookNode) -> bool:
@@ -191,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
     parser.add_argument("--all", action="store_true", help="store all outputs, changed or not")
     options = parser.parse_args(arguments)
-    paths = options.notebooks or find_notebooks()
+    paths = options.notebooks or find_chapters() + find_solutions()
     if not paths:
         parser.error("there is no notebook")
     failed = False

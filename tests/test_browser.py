@@ -24,7 +24,7 @@ from lab import (
     run_all,
     set_boxes,
 )
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,8 +143,8 @@ class Reader(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Reader]:
-    """A chapter, open and run as a whole, in a JupyterLab of its own: one remembers what was open in it."""
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, BrowserContext]]:
+    """A JupyterLab and a browser, in which all chapters are read."""
     path = find_browser()
     if path is None:
         words = "no Chromium, Chrome or Edge was found: install one of them to run the browser tests"
@@ -156,16 +156,33 @@ def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         sync_playwright() as playwright,
         browser(playwright, path) as running,
     ):
-        page = running.new_page(viewport={"width": 1280, "height": 900})
-        console: list[str] = []
-        requests: list[str] = []
-        page.on("console", lambda message: message.type == "error" and console.append(message.text))
-        page.on("pageerror", lambda error: console.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("websocket", lambda socket: requests.append(socket.url))
+        yield lab, running.new_context(viewport={"width": 1280, "height": 900})
+
+
+@pytest.fixture(scope="module")
+def reader(desk: tuple[Lab, BrowserContext], request: pytest.FixtureRequest) -> Iterator[Reader]:
+    """A chapter, open and run as a whole, in the JupyterLab where the one before it was closed."""
+    lab, context = desk
+    page = context.pages[0] if context.pages else context.new_page()
+    console: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: message.type == "error" and console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("websocket", lambda socket: requests.append(socket.url))
+    failed_before = request.session.testsfailed
+    ended_well = False
+    try:
         lab.open(page, f"{request.param}.ipynb")
         run_all(page, LAST_OUTPUT)
         yield Reader(lab, page, PLAYS.get(request.param, NO_PLAY), console, requests)
+        if request.session.testsfailed == failed_before:
+            lab.leave(page)
+            ended_well = True
+    finally:
+        if not ended_well:  # the next chapter begins in a new page, and without this one's processes
+            page.close()
+            lab.end_kernels()
 
 
 def test_every_chapter_is_read_here() -> None:

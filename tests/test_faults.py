@@ -31,7 +31,7 @@ import psutil
 import pytest
 from jupyter_client import KernelManager
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
-from refresh_outputs import ROOT, code_cells, find_notebooks
+from refresh_outputs import ROOT, as_python, code_cells, find_chapters
 
 from ipc_helpers import PipeExchange, ProcessGroup, QueueFlow, Result, WorkerError
 from ipc_helpers.processes import start_methods
@@ -254,7 +254,6 @@ class Kernel:
             stderr=subprocess.DEVNULL,
         )
         self._client = self.manager.client()
-        self._client.start_channels()
         try:
             self.wait_until_ready()
         except BaseException:
@@ -275,7 +274,11 @@ class Kernel:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait_until_ready(self) -> None:
-        """Wait until a kernel that was started, or restarted, answers."""
+        """Connect to a kernel that was started, or restarted, and wait until it answers."""
+        # Anew: a client that was connected to the kernel before it may stay deaf to this one.
+        self._client.stop_channels()
+        self._client = self.manager.client()
+        self._client.start_channels()
         self._client.wait_for_ready(timeout=AMPLE)
         # What a kernel tells before its client is connected is lost: ask until it is heard.
         asked: set[str] = set()
@@ -388,7 +391,7 @@ def raw_calls(source: str) -> list[ast.Call]:
     """Return the calls of ctx.Process, and of any method whose name ends like it, in a cell."""
     return [
         node
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(ast.parse(as_python(source)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr.endswith("Process")
@@ -406,7 +409,7 @@ def not_daemons(source: str) -> list[str]:
 
 CHAPTERS = {
     path.stem: [cell.source for cell in code_cells(nbformat.read(path, as_version=4))]
-    for path in find_notebooks()
+    for path in find_chapters()
 }
 RAW_CELLS = {
     chapter: [number for number, source in enumerate(sources) if raw_calls(source)]
@@ -607,12 +610,15 @@ def test_kernel_is_killed(start_method: str) -> None:
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["restarted", "restarted now"])
-def test_kernel_is_restarted(now: bool, kernel: Kernel) -> None:
-    left = end_in_mid_run(kernel, start_methods(), lambda: kernel.manager.restart_kernel(now=now))
-    # "Now" is a SIGKILL for the whole process group: it takes the resource tracker, which would tidy up.
-    assert now or left == []
-    kernel.wait_until_ready()
-    kernel.check_goes_on()
+def test_kernel_is_restarted(now: bool) -> None:
+    # Not the kernel of the tests above: CPython makes a semaphore's file, then tells the resource tracker.
+    # A raw cell that is interrupted in between leaves a file that nobody removes, whatever ends the kernel.
+    with Kernel() as kernel:
+        left = end_in_mid_run(kernel, start_methods(), lambda: kernel.manager.restart_kernel(now=now))
+        # "Now" is a SIGKILL for the whole process group: it takes the resource tracker, which would tidy up.
+        assert now or left == []
+        kernel.wait_until_ready()
+        kernel.check_goes_on()
 
 
 @posix

@@ -19,7 +19,7 @@ import refresh_outputs
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from prose import broken_links, headings, images, without_code
-from refresh_outputs import code_cells, find_notebooks, is_compared
+from refresh_outputs import as_python, code_cells, find_chapters, find_solutions, is_code, is_compared
 
 from ipc_helpers.workers import pipes, queues
 
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-NOTEBOOKS = find_notebooks()
-QUEUE_CHAPTER = refresh_outputs.ROOT / "notebooks" / "02-queue.ipynb"
+CHAPTERS = find_chapters()
+SOLUTIONS = find_solutions()
+FOLDER = refresh_outputs.ROOT / "notebooks"
+QUEUE_CHAPTER = FOLDER / "02-queue.ipynb"
 QUEUE_METHODS = (
     *("put", "get", "put_nowait", "get_nowait", "qsize", "full", "empty"),
     *("close", "join_thread", "cancel_join_thread"),
@@ -86,7 +88,7 @@ def calls(source: str) -> list[tuple[str, str]]:
     """Return the name and the arguments of each call of a method, or of a function in a module."""
     return [
         (node.func.attr, ", ".join(ast.unparse(argument) for argument in (*node.args, *node.keywords)))
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(ast.parse(as_python(source)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
 
@@ -182,7 +184,9 @@ def leaves_no_child(chapter: Chapter) -> Iterator[str]:
 
 def keeps_cells_short(chapter: Chapter) -> Iterator[str]:
     for name, cell in chapter.code:
-        lines = [line for line in cell.source.splitlines() if not re.match(r"import |from |\s*$", line)]
+        lines = [
+            line for line in cell.source.splitlines() if not re.match(r"import |from |%%|\s*(###.*)?$", line)
+        ]
         if len(lines) > LONGEST_CELL:
             yield f"{name} has {len(lines)} lines of code, more than {LONGEST_CELL}"
 
@@ -235,6 +239,7 @@ CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     names_no_machine,
     links_to_what_is_there,
 )
+OF_SOLUTIONS = tuple(check for check in CHECKS if check is not opens_and_closes_as_every_chapter)
 
 
 def uses_in_compared_cells(
@@ -252,7 +257,7 @@ def uses_in_compared_cells(
     read = {
         node.attr
         for source in (*compared, *named)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(ast.parse(as_python(source)))
         if isinstance(node, ast.Attribute)
     }
     yield from (f"{name} is not called in a compared cell" for name in methods if name not in called)
@@ -263,13 +268,23 @@ def uses_in_compared_cells(
 
 
 def test_there_are_chapters() -> None:
-    assert QUEUE_CHAPTER in NOTEBOOKS
+    assert QUEUE_CHAPTER in CHAPTERS
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_chapter(check: Callable[[Chapter], Iterator[str]], path: Path) -> None:
     assert list(check(read(path))) == []
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("check", OF_SOLUTIONS, ids=lambda check: check.__name__)
+def test_solutions(check: Callable[[Chapter], Iterator[str]], path: Path) -> None:
+    assert list(check(read(path))) == []
+
+
+def test_each_chapter_but_the_first_has_exercises() -> None:
+    assert [path.name for path in SOLUTIONS] == [path.name for path in CHAPTERS[1:]]
 
 
 def test_the_queue_chapter_calls_every_method() -> None:
@@ -282,8 +297,7 @@ def test_the_pipe_chapter_calls_every_method_and_reads_every_property() -> None:
 
 
 def test_the_notebooks_are_small_to_fetch() -> None:
-    folder = refresh_outputs.ROOT / "notebooks"
-    files = [file for file in folder.rglob("*") if file.is_file() and ".ipynb_checkpoints" not in file.parts]
+    files = [file for file in FOLDER.rglob("*") if file.is_file() and ".ipynb_checkpoints" not in file.parts]
     assert sum(file.stat().st_size for file in files) < 3_000_000
 
 
@@ -442,8 +456,8 @@ def test_a_queue_method_counts_in_a_worker_that_a_cell_uses(chapter: Chapter) ->
 # Strict nbval, in a pytest of its own.
 
 
-def nbval(path: Path, *options: str) -> dict[int, str]:
-    """Run strict nbval on a notebook, and return the outcome of each of its cells."""
+def nbval(folder: Path) -> dict[str, dict[int, str]]:
+    """Run strict nbval on the notebooks in a folder; return the outcome of each cell, by notebook."""
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
     command += [
         f"--nbval-sanitize-with={refresh_outputs.SANITIZE}",
@@ -452,15 +466,18 @@ def nbval(path: Path, *options: str) -> dict[int, str]:
         "-p",
         "no:cacheprovider",
     ]
-    command += ["-o", "addopts=", "-rA", f"--rootdir={path.parent}", *options, path.name]
+    command += ["-o", "addopts=", "-rA", f"--rootdir={folder}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     done = subprocess.run(
-        command, cwd=path.parent, env=environment, capture_output=True, encoding="utf-8", timeout=300
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300
     )
-    found = re.findall(r"^(PASSED|FAILED) .*::Cell (\d+)", done.stdout, re.MULTILINE)
+    found = re.findall(r"^(PASSED|FAILED) (.*)::Cell (\d+)", done.stdout, re.MULTILINE)
     assert found, done.stdout + done.stderr
-    outcomes = {int(number): outcome for outcome, number in found}
-    assert done.returncode == int("FAILED" in outcomes.values()), done.stdout + done.stderr
+    outcomes: dict[str, dict[int, str]] = {}
+    for outcome, name, number in found:
+        outcomes.setdefault(name, {})[int(number)] = outcome
+    failed = any("FAILED" in cells.values() for cells in outcomes.values())
+    assert done.returncode == int(failed), done.stdout + done.stderr
     return outcomes
 
 
@@ -492,9 +509,9 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def refreshed(tmp_path_factory: pytest.TempPathFactory) -> NotebookNode:
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> NotebookNode:
     """A notebook that was run: each kind of output that nbval compares, twice, and one that it ignores."""
-    path = tmp_path_factory.mktemp("nbval") / "kinds.ipynb"
+    path = tmp_path_factory.mktemp("kinds") / "kinds.ipynb"
     cells = [
         new_code_cell(source, metadata={"tags": ["raises-exception"]} if kind == "error" else {})
         for kind, source in KINDS.items()
@@ -506,37 +523,67 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> NotebookNode:
     return read(path).notebook
 
 
-def test_nbval_finds_one_altered_character_of_each_kind(refreshed: NotebookNode, tmp_path: Path) -> None:
-    notebook = nbformat.from_dict(refreshed)
-    assert [cell.outputs[0].output_type for cell in notebook.cells[:8:2]] == list(KINDS)
+def altered_kinds(kinds: NotebookNode) -> NotebookNode:
+    """Return the notebook with one character altered in the first output of each kind."""
+    notebook = nbformat.from_dict(kinds)
     for cell in notebook.cells[::2]:
         alter(cell)
-    nbformat.write(notebook, tmp_path / "altered.ipynb")
-    outcomes = nbval(tmp_path / "altered.ipynb")
-    assert [number for number, outcome in outcomes.items() if outcome == "FAILED"] == [0, 2, 4, 6]
-    assert len(outcomes) == 9
+    return notebook
+
+
+def stripped_kinds(kinds: NotebookNode) -> NotebookNode:
+    notebook = nbformat.from_dict(kinds)
+    strip(notebook)
+    return notebook
+
+
+def altered_chapter(path: Path) -> NotebookNode:
+    """Return a chapter up to its first cell that prints and is compared, with one character altered there."""
+    notebook = read(path).notebook
+    place, cell = next(
+        (place, cell)
+        for place, cell in enumerate(notebook.cells)
+        if is_code(cell) and is_compared(cell) and cell.outputs and cell.outputs[0].output_type == "stream"
+    )
+    alter(cell)
+    del notebook.cells[place + 1 :]
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def outcomes(kinds: NotebookNode, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
+    """What strict nbval says of each cell, in one run for all notebooks: a start of pytest takes seconds."""
+    folder = tmp_path_factory.mktemp("nbval")
+    nbformat.write(altered_kinds(kinds), folder / "altered.ipynb")
+    nbformat.write(stripped_kinds(kinds), folder / "stripped.ipynb")
+    for path in CHAPTERS:
+        copy = folder / path.relative_to(FOLDER)
+        copy.parent.mkdir(exist_ok=True)
+        nbformat.write(altered_chapter(path), copy)
+    return nbval(folder)
+
+
+def test_nbval_finds_one_altered_character_of_each_kind(
+    kinds: NotebookNode, outcomes: dict[str, dict[int, str]]
+) -> None:
+    assert [cell.outputs[0].output_type for cell in kinds.cells[:8:2]] == list(KINDS)
+    found = outcomes["altered.ipynb"]
+    assert [number for number, outcome in found.items() if outcome == "FAILED"] == [0, 2, 4, 6]
+    assert len(found) == 9
 
 
 def test_nbval_passes_a_stripped_notebook_but_the_check_does_not(
-    refreshed: NotebookNode, tmp_path: Path
+    kinds: NotebookNode, outcomes: dict[str, dict[int, str]]
 ) -> None:
-    path = tmp_path / "stripped.ipynb"
-    notebook = nbformat.from_dict(refreshed)
-    strip(notebook)
-    nbformat.write(notebook, path)
-    assert set(nbval(path).values()) == {"PASSED"}
-    assert len(list(runs_as_a_whole(read(path)))) == 9
+    assert list(outcomes["stripped.ipynb"].values()) == ["PASSED"] * 9
+    stripped = Chapter(QUEUE_CHAPTER, stripped_kinds(kinds))
+    assert len(list(runs_as_a_whole(stripped))) == 9
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_nbval_finds_one_altered_character_in_a_chapter(path: Path, tmp_path: Path) -> None:
-    chapter = read(path)
-    number, cell = next(
-        (number, cell)
-        for number, (_, cell) in enumerate(chapter.code)
-        if is_compared(cell) and cell.outputs and cell.outputs[0].output_type == "stream"
-    )
-    alter(cell)
-    nbformat.write(chapter.notebook, tmp_path / path.name)
-    outcomes = nbval(tmp_path / path.name, "--exitfirst")
-    assert outcomes == {**dict.fromkeys(range(number), "PASSED"), number: "FAILED"}
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_nbval_finds_one_altered_character_in_a_chapter(
+    path: Path, outcomes: dict[str, dict[int, str]]
+) -> None:
+    last = len(code_cells(altered_chapter(path))) - 1
+    name = path.relative_to(FOLDER).as_posix()
+    assert outcomes[name] == {**dict.fromkeys(range(last), "PASSED"), last: "FAILED"}
