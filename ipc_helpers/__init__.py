@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipc_helpers.diagnosis import Diagnosis, diagnose
+    from ipc_helpers.exercises import check
     from ipc_helpers.experiments import (
         PipeExchange,
         ProcessStart,
@@ -53,6 +54,7 @@ __all__ = [
     "WorkerPool",
     "XRay",
     "XRayError",
+    "check",
     "diagnose",
     "draw",
     "draw_journey",
@@ -77,6 +79,7 @@ _HOME = {
     "WorkerPool": "experiments",
     "XRay": "xray",
     "XRayError": "xray",
+    "check": "exercises",
     "diagnose": "diagnosis",
     "draw": "figures",
     "draw_journey": "figures",
@@ -92,6 +95,13 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(ipython: object) -> None:
+    """Bring the cell magic ``%%worker`` into a notebook; IPython calls this for ``%load_ext ipc_helpers``."""
+    from importlib import import_module
+
+    import_module(f"{__name__}.worker_cells").load(ipython)
 
 
 def __dir__() -> list[str]:

@@ -177,15 +177,18 @@ def diagnose(
         allowed = " or ".join(map(repr, start_methods()))
         raise ValueError(f"start_method must be {allowed}, not {start_method!r}")
     context: Any = multiprocessing.get_context(start_method)
-    folder = tempfile.mkdtemp(prefix="ipc_helpers-")
-    reader, writer = context.Pipe(duplex=False)
-    printed = _Printed(reader)
     main: dict[str, Any] = {}
+    folder = tempfile.mkdtemp(prefix="ipc_helpers-")
     try:
-        main = _run(context, function, args, folder, seconds, writer)
+        reader, writer = context.Pipe(duplex=False)
+        printed = _Printed(reader)
+        try:
+            main = _run(context, function, args, folder, seconds, writer)
+        finally:
+            writer.close()
+            tree, output = _end(printed, folder, main)
     finally:
-        writer.close()
-        tree, output = _end(printed, folder, main)
+        shutil.rmtree(folder, ignore_errors=True)  # where an interrupt came before there was anything to end
     healthy, (cause, remedy) = tree.finding()
     processes = tuple(ObservedProcess(*ending) for ending in tree.endings())
     return Diagnosis(healthy, cause, remedy, main.get("returned"), processes, tree.messages_left(), output)

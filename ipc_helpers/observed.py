@@ -246,11 +246,17 @@ def _waiting_frames(main: int) -> list[FrameType]:
     feeders = list(threads.values())
     if not all("_feed" in [frame.f_code.co_name for frame in feeder] for feeder in feeders):
         return []  # a thread of the program's own may be at work
-    if any(getattr(queue, "_buffer", ()) for queue in list(_queues)) and not any(
-        "_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders
-    ):
-        return []  # a feeder that is about to write
+    writes = any("_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders)
+    if not writes and any(map(_is_about_to_write, list(_queues))):
+        return []
     return [stack[0], *(feeder[0] for feeder in feeders)]
+
+
+def _is_about_to_write(queue: Any) -> bool:
+    """Say whether a queue's feeder has something to write, and no other process holds the lock for it."""
+    lock = getattr(getattr(queue, "_wlock", None), "_semlock", None)
+    held_elsewhere = lock is not None and lock._is_zero() and lock._count() == 0
+    return bool(getattr(queue, "_buffer", ())) and not held_elsewhere
 
 
 def _waits(stack: list[FrameType]) -> bool:

@@ -2,12 +2,12 @@
 
     python -m uv run python tests/refresh_outputs.py [--all] [NOTEBOOK ...]
 
-Without a name, every chapter and every notebook of solutions is run. All outputs in a file come from one run of the
-code in that file. A file is written when its code changed since that run, or when an output that nbval
-compares did. Otherwise it keeps every byte: pictures, timings and widgets differ in each run, and would
-bury a real change. To tell whether the code changed, the file holds one key of its own in the notebook's
-metadata: a hash of its code cells. So a picture is drawn anew after an edit to its cell or to a cell
-above it; after an edit to the package, ask for it with --all.
+Without a name, every chapter and every notebook of solutions is run. All outputs in a file come from one
+run of the code in that file. A file is written when its code changed since that run, or when an output that
+nbval compares did. Otherwise it keeps every byte: pictures, timings and widgets differ in each run, and
+would bury a real change. To tell whether the code changed, the file holds one key of its own in the
+notebook's metadata: a hash of its code cells. So a picture is drawn anew after an edit to its cell or to a
+cell above it; after an edit to the package, ask for it with --all.
 
 A cell that writes to stderr, or fails without the tag raises-exception, leaves the file as it was.
 """

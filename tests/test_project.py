@@ -55,6 +55,7 @@ def read(name: str) -> str:
 PROJECT: dict[str, Any] = tomllib.loads(read("pyproject.toml"))
 RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in PROJECT["dependency-groups"]["dev"]]
+CLASSROOM = [Requirement(line) for line in PROJECT["dependency-groups"]["classroom"]]
 BUILD = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
 
 
@@ -82,7 +83,7 @@ def kept_files() -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "requirement", RUNTIME + DEVELOPMENT + BUILD, ids=lambda requirement: requirement.name
+    "requirement", RUNTIME + DEVELOPMENT + CLASSROOM + BUILD, ids=lambda requirement: requirement.name
 )
 def test_every_dependency_has_a_lower_bound(requirement: Requirement) -> None:
     assert any(bound.operator in (">=", "==", "~=") for bound in requirement.specifier)
@@ -156,6 +157,11 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert TEST_COMMAND in [line.strip() for line in read(".ci/run").splitlines()]
 
 
+def test_readers_do_not_get_what_teachers_grade_with() -> None:
+    assert "nbgrader" in {line.name for line in CLASSROOM}
+    assert "nbgrader" not in {line.name for line in RUNTIME + DEVELOPMENT}
+
+
 def test_the_readme_names_every_chapter() -> None:
     readme = read("README.md")
     chapters = [path.name for path in (ROOT / "notebooks").glob("*.ipynb")]
@@ -169,7 +175,7 @@ def test_the_readme_shows_a_picture_and_says_what_is_on_it() -> None:
     assert [address for alt, address in shown if not alt] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "TEACHING.md"])
 def test_the_page_links_to_files_that_are_there(page: str) -> None:
     assert broken_links(read(page), ROOT) == []
 

@@ -1,0 +1,352 @@
+"""Runs a reader's worker in real children, under a deadline, and says in a sentence what was seen.
+
+What a check does is the same for every exercise: it finds the worker's cell, refuses one that is not
+written or can't be read before it starts anything, runs the exercise's trial with
+:func:`~ipc_helpers.diagnosis.diagnose`, and puts what was seen into words: right, or what is wrong, at
+which line of the cell, and a hint that fits.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import multiprocessing
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ipc_helpers.diagnosis import diagnose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ipc_helpers.diagnosis import Diagnosis
+    from ipc_helpers.worker_cells import WorkerCell
+
+DEADLINE = 20.0
+"""Seconds that a trial may take, with room for a class on one server. A stuck one is ended long before."""
+
+_STUCK = {
+    "get": "a get() waits until a message comes. Let a sentinel, or a count, say which message is the last",
+    "recv": "it waits for a message, or for the end of the pipe, which comes once each copy of the other "
+    "endpoint is closed",
+    "poll": "nothing comes any more: give poll() a timeout",
+    "put": "the queue is full, and nobody gets. Who is meant to?",
+    "send": "the pipe is full, and nobody receives. Who is meant to?",
+    "join": "the process that it joins can't end. Get what that process sends first, then join",
+    "": "does its loop ever end",
+}
+_METHODS = {
+    **{name: name for name in ("get", "put", "send", "recv", "poll", "join")},
+    **dict.fromkeys(("recv_bytes", "recv_bytes_into"), "recv"),
+    **{"send_bytes": "send", "wait": "poll", "feeder's join": "join"},
+}
+"""What a stuck process called, and the hint that is for it."""
+_RAISED = {
+    "NotImplementedError": "one part of the cell is still to be written",
+    "NameError": "a worker's cell is a module of its own. What it uses has to be imported or defined in it",
+    "ModuleNotFoundError": "a worker's cell is a module of its own, and can import what a script can",
+    "EOFError": "the other endpoint is closed, and all was received: catch EOFError, and stop there",
+    "Empty": "no message came in time. Was it put at all, and was the wait long enough",
+    "Full": "the queue had no room in time",
+    "BrokenPipeError": "the other endpoint is closed already",
+    "TypeError": "look at what the line was given; is it a sentinel",
+}
+
+
+class Mistake(NamedTuple):
+    """What is wrong with a worker.
+
+    Attributes
+    ----------
+    what : str
+        A sentence without its full stop.
+    hint : str
+        What to think about, in the same form.
+    line : int or None
+        The line of the cell, as JupyterLab counts them: ``%%worker`` is line 1.
+    """
+
+    what: str
+    hint: str
+    line: int | None = None
+
+
+class Place(NamedTuple):
+    """Where a process was stuck, or raised.
+
+    Attributes
+    ----------
+    name : str
+        Of the process.
+    line : int or None
+        The innermost line of the worker's cell; None when it was in none.
+    call : str
+        For a stuck one, what the line called: "Queue.get" for example; "feeder's join" after the function had
+        returned while messages were still to be written; empty for code of its own.
+    kind, message : str
+        For one that raised, the type and the text of the exception.
+    """
+
+    name: str
+    line: int | None
+    call: str = ""
+    kind: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a worker, for the function that judges it.
+
+    Attributes
+    ----------
+    facts : dict
+        What the trial returned; empty when it was stuck.
+    stuck, raised : tuple of Place
+        The processes that had to be ended, and those that raised; the trial's own only where it was in the
+        worker's cell.
+    cell : WorkerCell
+        The cell.
+    diagnosis : Diagnosis
+        All else.
+    """
+
+    facts: Mapping[str, Any]
+    stuck: tuple[Place, ...]
+    raised: tuple[Place, ...]
+    cell: WorkerCell
+    diagnosis: Diagnosis
+
+    def line_of(self, *names: str) -> int | None:
+        """Return the first line that calls one of these functions or methods, or defines one.
+
+        Parameters
+        ----------
+        *names : str
+            In the order of preference: "put", and the worker's own name for a cell that calls no put.
+
+        Returns
+        -------
+        int or None
+            As JupyterLab counts; None when there is none.
+        """
+        tree = ast.parse(self.cell.source)
+        for name in names:
+            lines = [
+                node.lineno
+                for node in ast.walk(tree)
+                if (isinstance(node, ast.Call) and _name_of(node.func) == name)
+                or (isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name)
+            ]
+            if lines:
+                return min(lines) + 1
+        return None
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: what its cell has to define, how that is tried, and what to say of it.
+
+    Attributes
+    ----------
+    key : str
+        The chapter's number and its own: "02.1".
+    defines : tuple of str
+        The functions that the reader writes.
+    trial : callable
+        Of :mod:`ipc_helpers.workers.trials`: takes a context and these functions, and returns facts as a
+        dictionary.
+    judge : callable
+        Takes a :class:`Seen` whose facts are there. Returns what was seen of a right worker, a sentence
+        without its full stop, or the mistake.
+    stuck, raised : dict of str to str
+        Hints that fit this exercise better than the general ones: by the method that a stuck process was
+        in ("get"; "" for code of its own), and by the type of an exception.
+    deadline : float
+        Seconds for its trial.
+    """
+
+    key: str
+    defines: tuple[str, ...]
+    trial: Callable[..., dict[str, Any]]
+    judge: Callable[[Seen], str | Mistake]
+    stuck: Mapping[str, str] = field(default_factory=dict)
+    raised: Mapping[str, str] = field(default_factory=dict)
+    deadline: float = DEADLINE
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says.
+
+    Attributes
+    ----------
+    right : bool
+        Whether the exercise is solved.
+    text : str
+        The sentence, and the hint.
+    line : int or None
+        The line of the worker's cell that it is about, as JupyterLab counts them.
+    """
+
+    right: bool
+    text: str
+    line: int | None = None
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        head, mark, rest = self.text.partition(": ")
+        return f"<div><strong>{html.escape(head)}{mark}</strong>{html.escape(rest)}</div>"
+
+
+class NotRightError(AssertionError):
+    """Raised under nbgrader, which counts a check that raises as not passed."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]  # the frames of the check tell a student nothing
+
+
+def run(exercise: Exercise, cell: WorkerCell | None) -> Verdict:
+    """Check what a reader wrote.
+
+    Parameters
+    ----------
+    exercise : Exercise
+        What it is for.
+    cell : WorkerCell or None
+        The cell that defines the worker; None when there is none yet.
+
+    Returns
+    -------
+    Verdict
+        Right or not, in words.
+
+    Raises
+    ------
+    NotRightError
+        When the exercise is not solved, under nbgrader alone (it sets ``NBGRADER_EXECUTION``).
+    KeyboardInterrupt
+        When an interrupt arrived; all processes are ended first.
+    """
+    verdict = _verdict(exercise, cell)
+    if not verdict.right and os.environ.get("NBGRADER_EXECUTION"):
+        raise NotRightError(verdict.text)
+    return verdict
+
+
+def _verdict(exercise: Exercise, cell: WorkerCell | None) -> Verdict:
+    if cell is None:
+        what = f"no cell has defined {exercise.defines[0]}"
+        return Verdict(False, f"Not yet run: {what}. Run the exercise's worker cell, then this one.")
+    if cell.error is not None:
+        return _wrong(_unreadable(cell))
+    missing = [name for name in exercise.defines if not callable(getattr(cell.module, name, None))]
+    if missing:
+        return _wrong(Mistake(f"the cell defines no function {missing[0]}", "keep the name that was given"))
+    line = _unwritten_line(cell.source, exercise.defines)
+    if line is not None:
+        return Verdict(
+            False, f"Not yet written: line {line} of the worker's cell is where your code goes.", line
+        )
+    seen = _try(exercise, cell)
+    # One that raised in no line of the cell may belong to the trial, whose judge knows what it means.
+    own = [place for place in seen.raised if place.line is not None]
+    if own:
+        return _wrong(_raised(exercise, seen, own[0]))
+    found = exercise.judge(seen) if seen.facts else None
+    if isinstance(found, str):
+        return Verdict(True, f"Right: {found}.")
+    if found is None and seen.raised:
+        return _wrong(_raised(exercise, seen, seen.raised[0]))
+    return _wrong(found or _stuck(exercise, seen))
+
+
+def _try(exercise: Exercise, cell: WorkerCell) -> Seen:
+    """Run the trial; return what was seen."""
+    functions = [getattr(cell.module, name) for name in exercise.defines]
+    context = multiprocessing.get_context("spawn")
+    diagnosis = diagnose(exercise.trial, context, *functions, deadline=exercise.deadline)
+    stuck, raised = [], []
+    for process in diagnosis.processes:
+        line = next((number for file, number in process.lines if file == cell.path), None)
+        if line is None and process.name == diagnosis.processes[0].name:
+            continue
+        if process.error[0]:
+            raised.append(Place(process.name, line, "", *process.error))
+        elif process.state == "stuck":
+            stuck.append(Place(process.name, line, process.call))
+    facts = diagnosis.returned if isinstance(diagnosis.returned, dict) else {}
+    return Seen(facts, tuple(stuck), tuple(raised), cell, diagnosis)
+
+
+def _wrong(mistake: Mistake) -> Verdict:
+    where = f", line {mistake.line}" if mistake.line else ""
+    hint = mistake.hint + ("" if mistake.hint.endswith("?") else ".")
+    return Verdict(False, f"Not yet right{where}: {mistake.what}. Hint: {hint}", mistake.line)
+
+
+def _unreadable(cell: WorkerCell) -> Mistake:
+    """Return what is wrong with a cell that could not be made into a module."""
+    error = cell.error
+    if isinstance(error, SyntaxError):
+        return Mistake(
+            f"Python can't read the cell ({error.msg})",
+            "run the cell by itself: Python points at the place, which may be a line before",
+            cell.line,
+        )
+    kind = type(error).__name__
+    hint = _RAISED.get(kind, "run the cell by itself, and read the last line of its error")
+    return Mistake(f"the cell raised {kind} as it was imported ({error})", hint, cell.line)
+
+
+def _unwritten_line(source: str, names: tuple[str, ...]) -> int | None:
+    """Return the line, as JupyterLab counts, of a function that is still to be written; None without one."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            for statement in node.body:
+                if isinstance(statement, ast.Raise) and "NotImplementedError" in ast.unparse(statement):
+                    return statement.lineno + 1
+            if all(_is_empty(statement) for statement in node.body):
+                return node.lineno + 1
+    return None
+
+
+def _is_empty(statement: ast.stmt) -> bool:
+    """Say whether a statement does nothing: a docstring, an ellipsis, pass."""
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def _name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _raised(exercise: Exercise, seen: Seen, place: Place) -> Mistake:
+    hint = exercise.raised.get(place.kind) or _RAISED.get(place.kind) or "read what the exception says"
+    text = f" ({place.message})" if place.message else ""
+    # Without a line of the cell it was called wrongly: with too few arguments, for example.
+    line = place.line or seen.line_of("Process", *exercise.defines)
+    return Mistake(f"{place.name} raised {place.kind}{text}", hint, line)
+
+
+def _stuck(exercise: Exercise, seen: Seen) -> Mistake:
+    """Say where a worker was that had to be ended."""
+    for place in sorted(
+        seen.stuck, key=lambda place: place.line is None
+    ):  # those in the reader's own lines first
+        called = place.call.rpartition(".")[2]
+        method = _METHODS.get(called, "")
+        hint = exercise.stuck.get(method) or _STUCK[method]
+        if place.line is not None:
+            where = f"waits in {called}() for ever" if method else "was still running"
+            return Mistake(f"{place.name} {where}", hint, place.line)
+        if place.call == "feeder's join":
+            what = f"{place.name} can't end: its messages are still to be got"
+            return Mistake(what, hint, seen.line_of("join", "put", *exercise.defines))
+    return Mistake(
+        seen.diagnosis.cause, seen.diagnosis.remedy or "look at each wait", seen.line_of(*exercise.defines)
+    )

@@ -1,0 +1,166 @@
+"""What runs a reader's worker when an exercise is checked: a module per chapter, and what they share.
+
+A trial is the function that :func:`~ipc_helpers.diagnosis.diagnose` runs. It takes a context and the
+reader's functions, starts these in processes of their own, and returns what it saw as a dictionary. Where
+it waits, it waits without a limit, so that a tree in which nothing can move is told from one that is slow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from multiprocessing import active_children, connection
+from queue import Empty
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from typing import Any
+
+NOTHING = "(nothing)"
+"""Stands for what a worker returned as long as it has not returned."""
+
+
+class Trial:
+    """A reader's worker in a process of its own.
+
+    Parameters
+    ----------
+    ctx : multiprocessing.context.BaseContext
+        With its start method.
+    function : callable
+        The worker.
+    *args
+        Its arguments.
+    stays : bool
+        Whether the process waits for :meth:`let_go` after its function has returned: then a worker that
+        forgot to close its end of a pipe is not covered up by the end of its process.
+
+    Attributes
+    ----------
+    process : multiprocessing.Process
+        It runs.
+    returned : object
+        What the worker returned, once :meth:`is_back` said so; its ``repr`` where it can't be pickled.
+    children : int
+        How many processes that the worker had started were alive when it returned.
+    """
+
+    def __init__(self, ctx: Any, function: Callable[..., Any], *args: Any, stays: bool = False) -> None:
+        self.returned: Any = NOTHING
+        self.children = 0
+        self._is_up = False
+        self._end, theirs = ctx.Pipe()
+        name = getattr(function, "__name__", "worker")
+        self.process = ctx.Process(target=_work, args=(function, args, theirs, stays), name=name)
+        self.process.start()
+        theirs.close()
+
+    def wait_until_up(self) -> None:
+        """Wait until the worker begins, or its process has ended."""
+        while not self._is_up and self._take(None):
+            pass
+
+    def is_back(self, timeout: float | None = 0) -> bool:
+        """Wait until the worker has returned, or its process has ended; say whether it is so.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None for as long as it takes.
+        """
+        while self.returned is NOTHING and self._take(timeout):
+            pass
+        return self.returned is not NOTHING or not self.process.is_alive()
+
+    def _take(self, timeout: float | None) -> bool:
+        """Wait for what the process tells; say whether there was anything."""
+        if connection.wait([self._end, self.process.sentinel], timeout):
+            # It ended without returning: poll() says so by an exception on Windows, recv() elsewhere.
+            with contextlib.suppress(EOFError, BrokenPipeError):
+                if self._end.poll():
+                    told = self._end.recv()
+                    self._is_up = True
+                    if told is not None:
+                        self.returned, self.children = told
+                    return True
+        return False
+
+    def let_go(self) -> None:
+        """Have a process that stays go on to its end, and wait for that."""
+        self._end.close()
+        self.process.join()
+
+
+class Around:
+    """A worker with something around it; its process is still called by the worker's own name.
+
+    Parameters
+    ----------
+    function : callable
+        Is called with the worker, what is given, and the worker's arguments.
+    worker : callable
+        The reader's.
+    *given
+        For the function.
+    about : str
+        Words after the name, where a trial runs the same worker twice: when, or with what.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], worker: Callable[..., Any], *given: Any, about: str = ""
+    ) -> None:
+        self._function, self._worker, self._given = function, worker, given
+        self.__name__ = getattr(worker, "__name__", "worker") + about
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the function with all of them."""
+        return self._function(self._worker, *self._given, *args)
+
+
+def get_all(queue: Any, *workers: Trial) -> list[Any]:
+    """Get messages until the processes of the workers have ended and the queue is empty.
+
+    Parameters
+    ----------
+    queue : multiprocessing.Queue
+        Where the workers put; nobody else gets from it.
+    *workers : Trial
+        Who puts.
+
+    Returns
+    -------
+    list
+        The messages, in the order in which they came.
+    """
+    messages = []
+    # A worker that has returned may still have messages in its deque: its process ends once they are written.
+    while pending := [worker for worker in workers if worker.process.is_alive()]:
+        ends = [worker.process.sentinel for worker in pending]
+        ends += [worker._end for worker in pending if not worker.is_back()]
+        connection.wait([queue._reader, *ends])
+        messages += _get_what_is_there(queue)
+    for worker in workers:
+        worker.is_back()
+    return messages + _get_what_is_there(queue)
+
+
+def _get_what_is_there(queue: Any) -> list[Any]:
+    messages = []
+    with contextlib.suppress(Empty):
+        while queue._reader.poll():
+            messages.append(queue.get(timeout=60))
+    return messages
+
+
+def _work(function: Callable[..., Any], args: tuple[Any, ...], end: Connection, stays: bool) -> None:
+    end.send(None)  # it is up
+    value = function(*args)
+    children = len(active_children())
+    try:
+        end.send((value, children))
+    except Exception:  # what pickle raises depends on the value
+        end.send((repr(value), children))
+    if stays:
+        with contextlib.suppress(EOFError):
+            end.recv()

@@ -1,0 +1,560 @@
+"""%%worker: children run the cell as it stands, errors name its lines, and no folder outlives its kernel."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import refresh_outputs
+from jupyter_client import KernelManager
+from nbformat.v4 import new_code_cell, new_notebook
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
+
+from ipc_helpers import ProcessGroup, WorkerError, diagnose, worker_cells
+from ipc_helpers.processes import start_methods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+METHODS = start_methods()
+SECONDS = 60  # for a script, with room for a busy machine
+
+
+@pytest.fixture(autouse=True)
+def own_cells(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the cells of one test apart from those of the next."""
+    cells: list[worker_cells.WorkerCell] = []
+    monkeypatch.setattr(worker_cells, "_cells", cells)
+    yield
+    for cell in cells:
+        sys.modules.pop(cell.name, None)
+
+
+def result_of(function: Any, *args: Any, start_method: str = "spawn") -> Any:
+    with ProcessGroup(multiprocessing.get_context(start_method), deadline=SECONDS) as group:
+        child = group.start(function, *args)
+    return child.result
+
+
+# Children run the last text.
+
+EDITS = """
+    import multiprocessing, os, pathlib, sys
+    from ipc_helpers import ProcessGroup, worker_cells
+
+    assert not sys.dont_write_bytecode
+    if __name__ == "__main__":
+        names = {}
+        ctx = multiprocessing.get_context(sys.argv[1])
+        for edit in range(20):
+            digit = edit % 3  # there and back
+            cell = worker_cells.define(f"def work():\\n    return {digit}\\n", namespace=names)
+            with ProcessGroup(ctx, deadline=60) as group:
+                child = group.start(names["work"])
+            assert (child.result, names["work"]()) == (digit, digit), (edit, child.result)
+        print("compiled:", any(pathlib.Path(cell.path).parent.rglob("*.pyc")))
+"""
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_children_run_the_last_of_twenty_edits(start_method: str, tmp_path: Path) -> None:
+    """Of equal length, within a second, compiled modules kept: that fools a file that is written anew."""
+    script = tmp_path / "edits.py"
+    script.write_text(textwrap.dedent(EDITS))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment.pop("PYTHONPYCACHEPREFIX", None)
+    done = subprocess.run(
+        [sys.executable, script, start_method],
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("compiled: True\n", "")
+    assert list(tmp_path.glob("ipc_workers-*")) == []
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_a_worker_that_imports_another_follows_its_edits(start_method: str) -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def area(side):\n    return side * side\n", "shapes_of_test", namespace=names)
+    worker_cells.define(
+        "from __future__ import annotations\n\nimport shapes_of_test\nfrom shapes_of_test import area\n\n\n"
+        "def work(side):\n    return area(side), shapes_of_test.area(side)\n",
+        "walls_of_test",
+        namespace=names,
+    )
+    worker_cells.define("import walls_of_test as w\n\ndef top(n):\n    return w.work(n)\n", namespace=names)
+    assert result_of(names["work"], 3, start_method=start_method) == (9, 9)
+    worker_cells.define("def area(side):\n    return side * 100\n", "shapes_of_test", namespace=names)
+    assert result_of(names["work"], 3, start_method=start_method) == (300, 300)
+    assert result_of(names["top"], 3, start_method=start_method) == (300, 300)
+    assert names["work"](3) == (300, 300)
+
+
+def test_a_function_that_was_kept_runs_its_own_text() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def work():\n    return 1\n", namespace=names)
+    kept = names["work"]
+    worker_cells.define("def work():\n    return 2\n", namespace=names)
+    assert (result_of(kept), result_of(names["work"])) == (1, 2)
+
+
+def test_the_same_text_run_again_starts_afresh() -> None:
+    names: dict[str, Any] = {}
+    text = "seen = []\n\n\ndef work():\n    seen.append(1)\n    return len(seen)\n"
+    worker_cells.define(text, namespace=names)
+    kept = names["work"]
+    assert (kept(), kept()) == (1, 2)
+    worker_cells.define(text, namespace=names)
+    assert names["work"]() == 1
+    assert [result_of(kept), result_of(names["work"])] == [1, 1], "one of them can't be pickled any more"
+
+
+FORKSERVER = """
+    import multiprocessing
+    from ipc_helpers import ProcessGroup, worker_cells
+
+    ctx = multiprocessing.get_context("forkserver")
+    with ProcessGroup(ctx, deadline=60) as group:
+        group.start(abs, -3)
+    assert worker_cells._folder is None
+    cell = worker_cells.define("def work():\\n    return 'found'\\n")
+    with ProcessGroup(ctx, deadline=60) as group:
+        child = group.start(cell.module.work)
+    print(child.result)
+"""
+
+
+@pytest.mark.skipif("forkserver" not in METHODS, reason="no forkserver here")
+def test_a_forkserver_that_was_there_before_finds_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FORKSERVER)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("found\n", "")
+
+
+# Cells that import each other.
+
+
+def test_an_edit_reaches_a_cell_by_two_ways() -> None:
+    names: dict[str, Any] = {}
+    top = "import base_of_test, middle_of_test\ndef top():\n    return base_of_test.a(), middle_of_test.b()\n"
+    worker_cells.define("def a():\n    return 1\n", "base_of_test", namespace=names)
+    worker_cells.define("def b():\n    return 0\n", "middle_of_test", namespace=names)
+    worker_cells.define(top, namespace=names)
+    worker_cells.define("import base_of_test as m\ndef b():\n    return m.a()\n", "middle_of_test", "", names)
+    worker_cells.define("def a():\n    return 2\n", "base_of_test", namespace=names)
+    assert (names["top"](), result_of(names["top"])) == ((2, 2), (2, 2))
+
+
+def test_a_comment_after_a_future_import_does_not_hide_the_version() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def area(side):\n    return side\n", "shapes_of_test", namespace=names)
+    text = "from __future__ import annotations  # why\n\nfrom shapes_of_test import area\n\n\n"
+    worker_cells.define(f"{text}def work(side):\n    return area(side)\n", namespace=names)
+    assert result_of(names["work"], 3) == 3
+
+
+def test_a_broken_module_leaves_none_to_import_and_a_mended_one_comes_back() -> None:
+    names: dict[str, Any] = {}
+    good = "def area(side):\n    return side\n"
+    worker_cells.define(good, "shapes_of_test", namespace=names)
+    worker_cells.define("\nimport shapes_of_test as s\ndef work():\n    return s.area(3)\n", namespace=names)
+    names["shapes_of_test"] = sys.modules["shapes_of_test"]  # the notebook has imported it
+    worker_cells.define("def area(side:\n", "shapes_of_test", namespace=names)
+    assert names == {}
+    assert "shapes_of_test" not in sys.modules
+    importer = worker_cells.find("work")
+    assert importer is not None
+    assert (type(importer.error), importer.line) == (ModuleNotFoundError, 3)
+    assert str(importer.error) == "No module named 'shapes_of_test'"
+    worker_cells.define(good, "shapes_of_test", namespace=names)
+    assert result_of(names["work"]) == 3
+
+
+def test_a_module_that_the_notebook_has_imported_is_the_last_one() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def area(side):\n    return 1\n", "shapes_of_test", namespace=names)
+    names["shapes_of_test"] = sys.modules["shapes_of_test"]
+    worker_cells.define("def area(side):\n    return 2\n", "shapes_of_test", namespace=names)
+    assert (names["shapes_of_test"].area(3), result_of(names["shapes_of_test"].area, 3)) == (2, 2)
+
+
+def test_a_circle_is_an_error_that_names_it() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def area(side):\n    return 1\n", "shapes_of_test", namespace=names)
+    worker_cells.define("import shapes_of_test\ndef wall():\n    pass\n", "walls_of_test", namespace=names)
+    cell = worker_cells.define(
+        "import walls_of_test\ndef area(side):\n    pass\n", "shapes_of_test", "", names
+    )
+    assert isinstance(cell.error, ImportError)
+    assert str(cell.error).endswith(
+        "in a circle: shapes_of_test imports walls_of_test imports shapes_of_test"
+    )
+    assert names == {}
+    worker_cells.define("def area(side):\n    return 3\n", "shapes_of_test", namespace=names)
+    assert set(names) == {"area", "wall"}
+
+
+def test_a_name_that_a_cell_gave_up_may_be_given_again() -> None:
+    for name in ("shapes_of_test", "", "shapes_of_test"):
+        assert worker_cells.define("def area(side):\n    return side\n", name, "a").error is None
+
+
+# Names.
+
+
+def test_the_names_of_the_version_before_leave_the_notebook() -> None:
+    names: dict[str, Any] = {"mine": 1}
+    worker_cells.define(
+        "import os\nLIMIT = 3\ndef work():\n    return LIMIT\n\nclass Box:\n    pass\n", "", "a", names
+    )
+    assert set(names) == {"mine", "LIMIT", "work", "Box"}
+    worker_cells.define("def other():\n    pass\n", "", "a", names)
+    assert set(names) == {"mine", "other"}
+    worker_cells.define("def other():\n    return 2\ndef more():\n    pass\n", "", "b", names)
+    assert set(names) == {"mine", "other", "more"}
+
+
+def test_a_name_that_the_notebook_has_given_to_something_else_stays() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def work():\n    pass\n", "", "a", names)
+    names["work"] = "mine"
+    worker_cells.define("def work(:\n", "", "a", names)
+    assert names == {"work": "mine"}
+
+
+def test_a_broken_edit_leaves_no_old_function() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("def work():\n    return 1\n", namespace=names)
+    broken = worker_cells.define("def work(number:\n    return 1\n", namespace=names)
+    assert isinstance(broken.error, SyntaxError)
+    assert names == {}
+    assert worker_cells.find("work") is broken
+    worker_cells.define("def work():\n    return 3\n", namespace=names)
+    assert result_of(names["work"]) == 3
+
+
+def test_two_cells_that_share_a_constant_both_keep_their_functions() -> None:
+    names: dict[str, Any] = {}
+    worker_cells.define("LAST = 1\ndef produce():\n    return LAST\n", namespace=names)
+    worker_cells.define("LAST = 2\ndef consume():\n    return LAST\n", namespace=names)
+    assert (names["LAST"], names["produce"](), names["consume"]()) == (2, 1, 2)
+
+
+def test_names_are_those_of_the_top_level_without_imports_and_private_ones() -> None:
+    cell = worker_cells.define(
+        "import os\nfrom sys import path as where\n_own = 1\nsquares = [n * n for n in range(3)]\n"
+        "if os:\n    def work():\n        inner = 1\n        return inner\n"
+    )
+    assert cell.names == ("squares", "work")
+    broken = worker_cells.define("try:\n    x = 1\nelse:\n    x = 2\nLIMIT: int = 3\nasync def work(:\n")
+    assert broken.names == ("LIMIT", "work")
+
+
+def test_find_says_which_cell_is_the_latest() -> None:
+    first = worker_cells.define("def one():\n    pass\n\nasync def two():\n    pass\n")
+    second = worker_cells.define("three = 3\nclass Four:\n    pass\n")
+    found = [worker_cells.find(name) for name in ("one", "two", "three", "Four", "five")]
+    assert found == [first, first, second, second, None]
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", "class", "json", "pytest", "ipc_helpers", "os.path"])
+def test_a_name_that_would_hide_another_module_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"a worker's name must .*" + repr(name)):
+        worker_cells.define("a = 1\n", name)
+
+
+# Errors, and where they are.
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "line"),
+    [
+        ("def work():\n    for n in range(3)\n        pass\n", SyntaxError, 3),
+        ("import os\nimport nothing_of_that_name\n", ModuleNotFoundError, 3),
+        ("def broken():\n    return 1 / 0\n\nbroken()\n", ZeroDivisionError, 3),
+        ("import sys\nsys.exit(3)\n", SystemExit, 3),
+    ],
+)
+def test_an_error_names_the_line_as_jupyterlab_counts(
+    source: str, error: type[BaseException], line: int
+) -> None:
+    cell = worker_cells.define(source)
+    assert (type(cell.error), cell.line, cell.module) == (error, line, None)
+
+
+def test_a_syntax_error_in_an_imported_module_is_in_the_line_that_imports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unreadable_of_test.py").write_text("\n" * 9 + "def (")
+    monkeypatch.syspath_prepend(tmp_path)
+    cell = worker_cells.define("import os\nimport unreadable_of_test\n")
+    assert (type(cell.error), cell.line) == (SyntaxError, 3)
+
+
+def test_a_warning_about_the_text_comes_once() -> None:
+    with pytest.warns(SyntaxWarning) as caught:
+        worker_cells.define("same = 1 is 1\n")
+    assert len(caught) == 1
+
+
+def test_text_that_python_does_not_take_at_all_is_the_cells_error() -> None:
+    cell = worker_cells.define("def work():\n    return '\0'\n")
+    assert isinstance(cell.error, (SyntaxError, ValueError))
+    assert worker_cells.find("work") is cell
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_the_traceback_of_a_child_shows_the_cells_line(start_method: str) -> None:
+    cell = worker_cells.define("def work(number):\n    half = number / 0  # no\n    return half\n")
+    with pytest.raises(WorkerError) as caught:
+        result_of(cell.module.work, 3, start_method=start_method)
+    assert "line 3, in work\n    half = number / 0  # no" in str(caught.value)
+
+
+def test_a_stuck_worker_is_shown_in_its_cells_line() -> None:
+    cell = worker_cells.define("def work(ctx):\n    queue = ctx.Queue()\n    queue.get()\n")
+    (process,) = diagnose(cell.module.work, multiprocessing.get_context("spawn")).processes
+    assert process.words == "stuck in Queue.get, waiting for a message, in the line  queue.get()"
+    assert process.lines == ((cell.path, 4),)
+
+
+# In kernels.
+
+
+def run(folder: Path, *sources: str, fails: bool = False) -> list[str]:
+    """Run cells in a kernel whose folder this is; return what each printed, or the error that ended it."""
+    raises = {"tags": ["raises-exception"]} if fails else {}
+    notebook = new_notebook(cells=[new_code_cell(source, metadata=raises) for source in sources])
+    refresh_outputs.run(notebook, folder)
+    said = []
+    for cell in notebook.cells:
+        outputs = [
+            output.get("text") or f"{output.get('ename')}: {output.get('evalue')}" for output in cell.outputs
+        ]
+        said.append("".join(outputs).strip())
+    return said
+
+
+START = """
+import multiprocessing
+from ipc_helpers import ProcessGroup
+%load_ext ipc_helpers
+
+def result_of(function):
+    with ProcessGroup(multiprocessing.get_context("spawn"), deadline=60) as group:
+        child = group.start(function)
+    return child.result
+"""
+
+
+def test_the_magic_in_a_folder_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, temporary = tmp_path / "notebooks", tmp_path / "tmp"
+    folder.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    folder.chmod(0o500)
+    try:
+        said = run(
+            folder,
+            START,
+            "%%worker\ndef work():\n    return 1",
+            "print(result_of(work), work())",
+            "%%worker\ndef work():\n    return 2",
+            "print(result_of(work), work())",
+            "%%worker\ndef work()\n    return 3",
+            "print(work)",
+            "%%worker json\ndef work():\n    return 3",
+            "%%worker\nwork = 1 / 0",
+            fails=True,
+        )
+    finally:
+        folder.chmod(0o700)
+    assert said[:6] == ["", "", "1 1", "", "2 2", said[5]]
+    assert said[5].startswith("SyntaxError: ")
+    assert "(worker cell, line 2)" in said[5]
+    assert said[6] == "NameError: name 'work' is not defined"
+    assert said[7].startswith("ValueError: a worker's name must not be that of another module")
+    assert said[8] == "ZeroDivisionError: division by zero"
+    assert list(folder.iterdir()) == []  # as root, it could be written to
+    assert list(temporary.glob("ipc_workers-*")) == []
+
+
+class Kernel:
+    """A kernel that is told which cell of the notebook it runs, as JupyterLab tells it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.manager = KernelManager(
+            kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
+        )
+        self.manager.start_kernel(
+            cwd=str(folder),
+            env=os.environ | {"TMPDIR": str(folder)},
+            extra_arguments=["--HistoryManager.enabled=False", "--log-level=ERROR"],
+        )
+        self.connect()
+
+    def connect(self) -> None:
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=SECONDS)
+        self.run("%load_ext ipc_helpers")
+
+    def run(self, code: str, cell_id: str = "") -> str:
+        """Run a cell; return what it printed, or the error that it showed."""
+        content = {"code": code, "silent": False, "store_history": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell_id})
+        self.client.shell_channel.send(message)
+        text, state = "", ""
+        while state != "idle":
+            reply = self.client.get_iopub_msg(timeout=SECONDS)
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                content = reply["content"]
+                text += content.get("text", "") + "\n".join(content.get("traceback", []))
+                state = content.get("execution_state", "")
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+    def end(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    kernel = Kernel(tmp_path_factory.mktemp("kernel"))
+    yield kernel
+    kernel.end()
+
+
+def test_an_edit_that_renames_a_function_leaves_no_old_one(kernel: Kernel) -> None:
+    kernel.run("%%worker\ndef before():\n    pass", "cell 1")
+    kernel.run("%%worker\ndef after():\n    pass", "cell 1")
+    kernel.run("%%worker\ndef other():\n    pass", "cell 2")
+    there = "print([name in globals() for name in ('before', 'after', 'other')])"
+    assert kernel.run(there, "cell 3") == "[False, True, True]\n"
+    kernel.run("%%worker\ndef (", "cell 1")
+    assert kernel.run(there, "cell 3") == "[False, False, True]\n"
+
+
+def test_an_error_is_shown_without_frames_of_the_package(kernel: Kernel) -> None:
+    shown = kernel.run("%%worker\ndef work()\n    return 3")
+    assert shown.startswith('  File "worker cell", line 2\n    def work()\n')
+    assert shown.splitlines()[-1].startswith("SyntaxError: ")
+    shown = kernel.run("%%worker json\ndef work():\n    return 3")
+    assert shown == "ValueError: a worker's name must not be that of another module, and 'json' is"
+    shown = kernel.run("%%worker\nwork = 1 / 0")
+    assert "----> 2 work = 1 / 0" in shown
+    assert "worker_cells.py" not in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+def test_a_kernel_that_was_killed_and_restarted_sweeps_its_old_folder(kernel: Kernel) -> None:
+    where = "import ipc_helpers.worker_cells as w; print(w._folder)"
+    kernel.run("%%worker\ndef work():\n    return 1")
+    old = Path(kernel.run(where).strip())
+    kernel.client.stop_channels()
+    kernel.manager.restart_kernel(now=True)  # kills it
+    assert (old / "lock").exists()
+    os.utime(old, (time.time() - 3600,) * 2)  # as it is after a while
+    kernel.connect()
+    kernel.run("%%worker\ndef work():\n    return 1")
+    new = Path(kernel.run(where).strip())
+    assert [old.exists(), new.exists()] == [False, True]
+
+
+OWNER = """
+    import sys, time
+    from ipc_helpers import worker_cells
+    print(worker_cells.define("def work():\\n    return 1\\n").path, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def owners(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Two processes, as kernels are, with a worker's cell each of the same text."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(OWNER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for _ in range(2)
+    ]
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_later_kernel_sweeps_the_folder_of_one_that_was_killed(
+    owners: list[subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, alive = owners
+    folders = [Path(process.stdout.readline()).parent for process in owners if process.stdout]
+    assert len(set(folders)) == 2, "two notebooks share a folder"
+    dead.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+    dead.wait(SECONDS)
+    for folder in folders:  # as they are after a while
+        os.utime(folder, (time.time() - 3600,) * 2)
+    worker_cells._sweep(tmp_path)
+    assert [folder.exists() for folder in folders] == [False, True]
+    alive.communicate("end\n", timeout=SECONDS)
+    assert not folders[1].exists()
+
+
+def test_a_folder_whose_owner_is_about_to_take_its_lock_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "ipc_workers-new"
+    folder.mkdir()
+    worker_cells._sweep(tmp_path)
+    assert folder.exists()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows gives few users the right to make links")
+def test_a_link_to_another_folder_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    os.utime(folder, (time.time() - 3600,) * 2)
+    (tmp_path / "ipc_workers-link").symlink_to(folder)
+    worker_cells._sweep(tmp_path)
+    assert list(folder.iterdir()) == []
+
+
+def test_two_notebooks_at_once_run_their_own_cells(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def notebook(number: int) -> str:
+        cell = f"%%worker\ndef work():\n    return {number}"
+        return run(tmp_path, START, cell, "print(result_of(work))")[-1]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(notebook, (1, 2))) == ["1", "2"]
+
+
+def test_child_of_a_cell_loads_no_notebook_packages() -> None:
+    cell = worker_cells.define("import sys\n\n\ndef work():\n    return sorted(sys.modules)\n")
+    assert {"IPython", "ipywidgets", "ipc_helpers.worker_cells"}.isdisjoint(result_of(cell.module.work))
