@@ -413,7 +413,7 @@ def _not_importable(tree: Tree) -> Finding | None:
 
 
 def _killed(tree: Tree) -> Finding | None:
-    killed = [process for process in tree.others if process.killed]
+    killed = [process for process in tree.processes.values() if process.killed]
     if not killed:
         return None
     who = f"{killed[0].name} was killed ({_signal_name(killed[0].exitcode)})"
@@ -454,7 +454,7 @@ def _raised_in_main(tree: Tree) -> Finding | None:
 
 
 def _left_early(tree: Tree) -> Finding | None:
-    for process in tree.others:
+    for process in tree.processes.values():
         if not process.alive and (process.exitcode or 0) > 0:
             words = f"{process.name} ended with exit code {process.exitcode}{_and_who_waits(tree)}"
             return Finding(words, _LOOK)

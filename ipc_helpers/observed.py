@@ -229,11 +229,15 @@ def _state(main: int) -> dict[str, Any]:
 
 def _threads() -> dict[int, list[FrameType]]:
     """Return the frames of each thread but those of this package, from the innermost one on."""
-    stacks = {thread: list(_outwards(frame)) for thread, frame in sys._current_frames().items()}
+    # A frame of this thread's would hold itself, and all frames with their locals, until the next collection.
+    own = _thread.get_ident()
+    stacks = {
+        thread: list(_outwards(frame)) for thread, frame in sys._current_frames().items() if thread != own
+    }
     return {
         thread: stack
         for thread, stack in stacks.items()
-        if not any(frame.f_code in (_look.__code__, child.watch.__code__) for frame in stack)
+        if not any(frame.f_code is child.watch.__code__ for frame in stack)
     }
 
 
@@ -275,8 +279,8 @@ def _waits(stack: list[FrameType]) -> bool:
     if arguments.get("timeout") is not None or not arguments.get("block", True):
         return False
     if place["call"] == "wait":
-        waited_for = arguments.get("object_list")
-        if called.f_code.co_filename != connection.__file__ or not isinstance(waited_for, (list, tuple)):
+        waited_for: Any = arguments.get("object_list")
+        if called.f_code.co_filename != connection.__file__ or not hasattr(waited_for, "__len__"):
             return False
         return os.name != "posix" or not connection.wait(waited_for, 0)
     subject: Any = arguments.get("self")

@@ -316,6 +316,14 @@ def holds_the_interpreter() -> None:
     re.match(r"(a+)+$", "a" * 80 + "b")
 
 
+def leave_main(ctx: Any) -> None:
+    os._exit(5)
+
+
+def kill_main(ctx: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 # Programs that wait as stuck ones do, but for something that comes.
 
 
@@ -388,3 +396,19 @@ def join_and_go_on(ctx: Any) -> str:
     child.join()
     time.sleep(0.4)
     return "joined"
+
+
+def listen_alone(end: Any, other: Any) -> None:
+    other.close()
+    listen(end)
+
+
+def drop_an_end(ctx: Any) -> str:
+    """Have the end of a pipe come from an end that nothing refers to any more, once it was looked at."""
+    ours, theirs = ctx.Pipe(duplex=False)
+    listener = ctx.Process(target=listen_alone, args=(ours, theirs))
+    listener.start()
+    time.sleep(0.6)
+    del theirs
+    listener.join()
+    return "ended"

@@ -57,11 +57,13 @@ CAUSES = {
     programs.both_listen: "both wait for the other to send",
     programs.left_over: "every process ended by itself, but nobody got 2 messages in the queue 'letters'",
     programs.main_fails: "main raised Empty in 'ctx.Queue().get(timeout=0.01)'",
+    programs.leave_main: "main ended with exit code 5",
     programs.busy: "main was still running in 'while True:'",
     programs.sleeps: "main was still running in 'time.sleep(60)'",
 }
 NEEDS_SIGKILL = {
     programs.killed_consumer: "first was killed (SIGKILL) while it held the read lock of the queue 'box'",
+    programs.kill_main: "main was killed (SIGKILL) before it was done",
     programs.killed_in_a_message: "writer was killed (SIGKILL) in the middle of a message",
 }
 if hasattr(signal, "SIGKILL"):
@@ -189,6 +191,7 @@ WAITING = {
     programs.give_up_late: "Empty",
     programs.play: "played",
     programs.join_and_go_on: "joined",
+    programs.drop_an_end: "ended",
 }
 
 

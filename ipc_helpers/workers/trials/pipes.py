@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from ipc_helpers.workers.trials import Trial
+from ipc_helpers.workers.trials import Around, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def receive_to_the_end(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Send three messages, one of them None and the first one late, and close the sending end."""
     receiver, sender = ctx.Pipe(duplex=False)
     begun = ctx.Event()
-    trial = Trial(ctx, _Around(_after_telling, worker, begun), receiver)
+    trial = Trial(ctx, Around(_after_telling, worker, begun), receiver)
     begun.wait()
     early = trial.is_back(0.3)  # who takes a pipe without a message for the end is back by now
     for message in MESSAGES:
@@ -43,7 +43,7 @@ def receive_to_the_end(ctx: Any, worker: Worker) -> dict[str, Any]:
 def ask(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Answer each request with its text in capitals, until the other end is closed."""
     end, theirs = ctx.Pipe()
-    trial = Trial(ctx, _Around(_then_closed, worker), theirs, list(REQUESTS))
+    trial = Trial(ctx, Around(_then_closed, worker), theirs, list(REQUESTS))
     theirs.close()
     requests = []
     with suppress(EOFError, OSError):  # OSError: it went without its reply
@@ -59,8 +59,8 @@ def ask(ctx: Any, worker: Worker) -> dict[str, Any]:
 
 def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a worker start a producer of large messages and, beside it, one that sends none."""
-    some = Trial(ctx, _Around(_briefly, worker), ctx, send_blobs)
-    none = Trial(ctx, _Around(_briefly, worker, about=" (no messages)"), ctx, send_nothing)
+    some = Trial(ctx, Around(_briefly, worker), ctx, send_blobs)
+    none = Trial(ctx, Around(_briefly, worker, about=" (no messages)"), ctx, send_nothing)
     some.is_back(None)
     none.is_back(None)
     return {"some": some.returned, "none": none.returned, "alive": some.children}
@@ -69,7 +69,7 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
 def receive_into(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     """Send four messages of bytes, one longer than the room for it and one empty."""
     receiver, sender = ctx.Pipe(duplex=False)
-    trial = Trial(ctx, _Around(_with_room, worker), receiver)
+    trial = Trial(ctx, Around(_with_room, worker), receiver)
     for part in PARTS:
         sender.send_bytes(part)
     sender.close()
@@ -83,11 +83,11 @@ def receive_into(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 def gather(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Give a worker a pipe that stays open; and three pipes, where the first waits for the second."""
     receivers, senders = _pipes(ctx, SENT)
-    trial = Trial(ctx, _Around(_counting_ends, worker), receivers, 10.0)
+    trial = Trial(ctx, Around(_counting_ends, worker), receivers, 10.0)
     two_receivers, two_senders = _pipes(ctx, "ab")
     two_senders["a"].send("a")
     two_senders["a"].close()
-    around = _Around(_counting_ends, worker, about=" (one pipe stays open)")
+    around = Around(_counting_ends, worker, about=" (one pipe stays open)")
     with_open_end = Trial(ctx, around, two_receivers, 0.3)
     for receiver in receivers.values():
         receiver.close()
@@ -141,17 +141,6 @@ def collect_wrongly(ctx: Any, produce: Callable[[Any], None]) -> list[Any]:
 
 
 # What runs around a worker, in its process.
-
-
-class _Around:
-    """A worker with something around it; its process has the worker's name, and what it is about."""
-
-    def __init__(self, function: Worker, worker: Worker, *given: Any, about: str = "") -> None:
-        self.function, self.worker, self.given = function, worker, given
-        self.__name__ = getattr(worker, "__name__", "worker") + about
-
-    def __call__(self, *args: Any) -> Any:
-        return self.function(self.worker, *self.given, *args)
 
 
 def _after_telling(worker: Worker, begun: Any, receiver: Any) -> Any:
