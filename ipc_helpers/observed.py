@@ -51,6 +51,7 @@ _queues: WeakSet[Any] = WeakSet()
 _ends: WeakSet[Any] = WeakSet()
 _slots: dict[str, tuple[int, Any]] = {}  # outlives a queue: how many messages were never got
 _children: list[tuple[BaseProcess, int]] = []
+_polls = threading.RLock()
 _folder = ""
 _looks_at = 0  # nanoseconds of perf_counter_ns
 _ends_at = 0
@@ -140,8 +141,9 @@ class ObservedRun:
 
     def __call__(self) -> None:
         """Observe this process, and run what it was made for."""
-        global _folder, _looks_at, _ends_at
+        global _folder, _looks_at, _ends_at, _polls
         _folder, _looks_at, _ends_at = self._given
+        _polls = threading.RLock()  # a fork may have come while the parent's was held
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         child._to_parent = None  # inherited through fork, and the first process's alone
         _children.clear()
@@ -405,8 +407,11 @@ def _exitcodes() -> dict[str, int | None]:
     """Return the exit code of each process that this one started; None for one that runs."""
     codes: dict[str, int | None] = {}
     for process, pid in _children:
-        with contextlib.suppress(ValueError, OSError):  # closed, or waited for by another thread
-            codes[str(pid)] = process.exitcode
+        popen = getattr(process, "_popen", None)
+        with _polls, contextlib.suppress(ValueError, OSError):  # closed, or waited for by another thread
+            # A process can be waited for once: of two threads that do, one gets no exit code.
+            polled_elsewhere = getattr(popen, "_observed_polls", 0)
+            codes[str(pid)] = popen.returncode if popen and polled_elsewhere else process.exitcode
     return codes
 
 
@@ -470,10 +475,29 @@ def _starting(start: Callable[..., None]) -> Callable[..., None]:
             process.run = ObservedRun(_folder, _looks_at, _ends_at)  # type: ignore[method-assign]
         start(process)
         assert process.pid is not None
+        kind = type(process._popen)  # type: ignore[attr-defined]
+        if not hasattr(kind.poll, "__wrapped__"):
+            kind.poll = _polling(kind.poll)
         _children.append((process, process.pid))
         log("child", pid=process.pid, name=name, daemon=process.daemon, pool=stem.endswith("PoolWorker"))
 
     return observed_start
+
+
+def _polling(poll: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Have the program's own calls known, so that a look does not get in their way."""
+
+    @functools.wraps(poll)
+    def observed_poll(popen: Any, *args: Any, **kwargs: Any) -> int | None:
+        with _polls:
+            popen._observed_polls = getattr(popen, "_observed_polls", 0) + 1
+        try:
+            return poll(popen, *args, **kwargs)
+        finally:
+            with _polls:
+                popen._observed_polls -= 1
+
+    return observed_poll
 
 
 def _making(init: Callable[..., None]) -> Callable[..., None]:

@@ -412,3 +412,26 @@ def drop_an_end(ctx: Any) -> str:
     del theirs
     listener.join()
     return "ended"
+
+
+def read_exit_codes(ctx: Any) -> set[Any]:
+    """Join children while another thread looks at their exit codes, all the time."""
+    from ipc_helpers import observed
+
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            observed._exitcodes()
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    codes = set()
+    for _ in range(40):
+        child = ctx.Process(target=leave, args=(7,))
+        child.start()
+        child.join()
+        codes.add(child.exitcode)
+    over.set()
+    looker.join()
+    return codes

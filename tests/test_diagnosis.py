@@ -204,6 +204,10 @@ def test_who_waits_for_something_that_comes_is_not_stuck(
     assert diagnosis.returned == WAITING[program]
 
 
+def test_looking_takes_no_exit_code_away(ctx: Any, nothing_left: Path) -> None:
+    assert diagnose(programs.read_exit_codes, ctx, deadline=60).returned == {7}
+
+
 @pytest.mark.parametrize("start_method", METHODS)
 def test_the_function_runs_in_a_child_of_each_start_method(start_method: str, nothing_left: Path) -> None:
     for inner in METHODS:

@@ -445,7 +445,7 @@ def test_a_process_that_is_no_daemon_is_found_out(source: str, found: list[str])
 
 def names_in(source: str) -> tuple[set[str], set[str]]:
     """Return the global names that a cell binds, and those that it uses and does not bind."""
-    cell = symtable.symtable(source, "cell", "exec")
+    cell = symtable.symtable(as_python(source), "cell", "exec")
     bound = {name.get_name() for name in cell.get_symbols() if name.is_assigned() or name.is_imported()}
     used, scopes = set(), [cell]
     while scopes:
