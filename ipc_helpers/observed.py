@@ -14,7 +14,6 @@ import faulthandler
 import functools
 import json
 import linecache
-import operator
 import os
 import re
 import signal
@@ -198,18 +197,21 @@ def _log_end() -> None:
 def _look(main: int) -> None:
     """Write down, for as long as this process waits, where it does; and once more when it is time."""
     begun = time.perf_counter_ns()
-    before: list[FrameType] = []
+    before: list[tuple[FrameType, object]] = []
     since = 0
     while (left := (_looks_at - time.perf_counter_ns()) / 1e9) > 0:
         passed = (time.perf_counter_ns() - begun) / 1e9
         time.sleep(min(left, max(_LOOKS_EVERY, passed / 20)))
-        now = _waiting_frames(main)
+        now = _waits_now(main)
         if not now:
             if before:
                 log("moving")
             before = []
         # A frame that is kept is not used again, so the same frame says: no call has returned since.
-        elif len(now) == len(before) and all(map(operator.is_, now, before)):
+        elif len(now) == len(before) and all(
+            frame is old and rest == old_rest
+            for (frame, rest), (old, old_rest) in zip(now, before, strict=True)
+        ):
             log("waiting", since=since, **_state(main))
         else:
             before, since = now, time.perf_counter_ns()
@@ -243,8 +245,11 @@ def _threads() -> dict[int, list[FrameType]]:
     }
 
 
-def _waiting_frames(main: int) -> list[FrameType]:
-    """Return the innermost frame of each thread if all wait for other processes; none if one may go on."""
+def _waits_now(main: int) -> list[tuple[FrameType, object]]:
+    """Return where each thread is if all wait for other processes; nothing if one may go on.
+
+    That is its innermost frame and, inside of a message, how many bytes are still to be moved.
+    """
     threads = _threads()
     stack = threads.pop(main, [])
     if not stack or not _waits(stack):
@@ -255,7 +260,7 @@ def _waiting_frames(main: int) -> list[FrameType]:
     writes = any("_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders)
     if not writes and any(map(_is_about_to_write, list(_queues))):
         return []
-    return [stack[0], *(feeder[0] for feeder in feeders)]
+    return [(frames[0], frames[0].f_locals.get("remaining")) for frames in (stack, *feeders)]
 
 
 def _is_about_to_write(queue: Any) -> bool:
@@ -278,6 +283,8 @@ def _waits(stack: list[FrameType]) -> bool:
         return False
     called = inside[-1]
     arguments: dict[str, Any] = called.f_locals
+    if place["within_message"]:  # which no timeout covers
+        return True
     if arguments.get("timeout") is not None or not arguments.get("block", True):
         return False
     if place["call"] == "wait":

@@ -435,3 +435,25 @@ def read_exit_codes(ctx: Any) -> set[Any]:
     over.set()
     looker.join()
     return codes
+
+
+LARGE = 200_000_000  # bytes
+
+
+def send_large(end: Any) -> None:
+    end.send_bytes(bytes(LARGE))
+
+
+def receive_large(ctx: Any) -> int:
+    """Receive a message that takes a while, in one call on either side."""
+    ours, theirs = ctx.Pipe(duplex=False)
+    if sys.platform == "linux":  # through a page at a time: a second and more
+        import fcntl
+
+        fcntl.fcntl(theirs.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+    sender = ctx.Process(target=send_large, args=(theirs,))
+    sender.start()
+    theirs.close()
+    size = len(ours.recv_bytes())
+    sender.join()
+    return size

@@ -192,6 +192,7 @@ WAITING = {
     programs.play: "played",
     programs.join_and_go_on: "joined",
     programs.drop_an_end: "ended",
+    programs.receive_large: programs.LARGE,
 }
 
 
