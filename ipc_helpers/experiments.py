@@ -7,22 +7,26 @@ sliders from them, so the two can't disagree.
 
 from __future__ import annotations
 
+import inspect
+import io
 import multiprocessing
+import pickle
+import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from itertools import chain
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ipc_helpers.payloads import Payloads
 from ipc_helpers.processes import ProcessGroup, checked_deadline, start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Recorder
-from ipc_helpers.workers import inside, patterns, pipes, processes, queues
+from ipc_helpers.workers import inside, own, patterns, pipes, processes, queues
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ipc_helpers.processes import Child
 
@@ -91,6 +95,21 @@ class Choice:
 def parameter(default: Any, rule: WholeNumber | Choice) -> Any:
     """Return a dataclass field with a default and the rule for its values."""
     return field(default=default, metadata={"rule": rule})
+
+
+class Role(NamedTuple):
+    """What a worker of the reader's own can do in an experiment.
+
+    Attributes
+    ----------
+    takes : tuple of str
+        What it is called with.
+    does : str
+        What it has to do then, "puts each message" for example.
+    """
+
+    takes: tuple[str, ...]
+    does: str
 
 
 class Words(NamedTuple):
@@ -192,6 +211,7 @@ class Experiment(ABC):
     """A checked set of parameters that can be run.
 
     A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them.
+    It says in ``roles`` what workers of the reader's own can be in it, and starts them in ``_start_own``.
 
     Raises
     ------
@@ -202,6 +222,7 @@ class Experiment(ABC):
     words: ClassVar[Words] = Words(
         "message", {SEND: "send", RECEIVE: "recv"}, {SEND: "sent", RECEIVE: "received"}
     )
+    roles: ClassVar[dict[str, Role]] = {}
 
     def __post_init__(self) -> None:
         for name, rule in self.rules().items():
@@ -227,9 +248,18 @@ class Experiment(ABC):
     def description(self) -> str:
         """What it does, in words and with its numbers."""
 
+    @property
+    def roles_here(self) -> tuple[str, ...]:
+        """Which of its roles there are with these parameters."""
+        return tuple(self.roles)
+
     @abstractmethod
     def _start(self, group: ProcessGroup) -> list[Lane]:
         """Start the processes, those that send first; return lanes of what the parent did."""
+
+    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
+        """Do the same with workers of the reader's own, by role; those that are missing are the series'."""
+        raise NotImplementedError
 
     @abstractmethod
     def _steps_done(self, children: Sequence[Child]) -> int:
@@ -241,6 +271,7 @@ class Experiment(ABC):
         progress: Callable[[int], object] | None = None,
         cancelled: threading.Event | None = None,
         deadline: float = _SECONDS,
+        **workers: Callable[..., object],
     ) -> Result:
         """Run it in child processes and return what was measured.
 
@@ -252,6 +283,10 @@ class Experiment(ABC):
             Set it from another thread to end the run.
         deadline : float
             Seconds until the run is ended; above 0, at most 86,400.
+        **workers
+            Workers of your own, by their role; see ``roles``. A spawned child has to find them: write them
+            in a cell that starts with ``%%worker``, or in a module. The series' own sentinels follow a
+            producer's messages; what a worker does with its queue or connection is recorded for it.
 
         Returns
         -------
@@ -259,24 +294,59 @@ class Experiment(ABC):
 
         Raises
         ------
+        TypeError, ValueError
+            For a deadline, or a worker, that is not allowed; before anything starts.
         WorkerError, DeadlineError, Cancelled
             See :class:`~ipc_helpers.processes.ProcessGroup`.
         RuntimeError
             When a message was lost or arrived twice.
         """
         checked_deadline(deadline)
+        self.check_workers(workers)
         context = multiprocessing.get_context(self.start_method)
 
         def on_count() -> None:
             if progress is not None:
-                progress(self._steps_done(group.children))
+                progress(min(self._steps_done(group.children), self.steps))
 
         with ProcessGroup(context, deadline=deadline, cancelled=cancelled, on_count=on_count) as group:
-            lanes = self._start(group)
+            lanes = self._start_own(group, workers) if workers else self._start(group)
         lanes += [Lane(child.name, child.result) for child in group.children]
         if progress is not None:
             progress(self.steps)
         return measured(self, lanes, expected=self.steps)
+
+    def check_workers(self, workers: Mapping[str, object]) -> None:
+        """Check workers of the reader's own, by role, without starting anything.
+
+        Parameters
+        ----------
+        workers : dict of str to callable
+            As :meth:`run` takes them.
+
+        Raises
+        ------
+        TypeError
+            For a role that this kind of experiment has not; for a worker that is no function, or that can't
+            be called as its role is.
+        ValueError
+            For a role that is not there with these parameters, or a function that a child can't import.
+        """
+        for name, worker in workers.items():
+            if name not in self.roles:
+                known = f": {_either(self.roles)}" if self.roles else ""
+                raise TypeError(f"{type(self).__name__} has no role {name!r} for a worker of yours{known}")
+            if name not in self.roles_here:
+                raise ValueError(
+                    f"a worker's role must be {_either(self.roles_here)} in {self}, not {name!r}"
+                )
+            role = self.roles[name]
+            call = f"{name}({', '.join(role.takes)})"
+            if not callable(worker):
+                raise TypeError(f"{name} must be a function: {call} {role.does}; not {worker!r}")
+            _check_call(name, role, worker)
+            if self.start_method != "fork":
+                _check_import(name, worker, self.start_method)
 
 
 @dataclass(frozen=True)
@@ -315,6 +385,11 @@ class QueueFlow(_MessageExperiment):
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
 
+    Attributes
+    ----------
+    roles : dict of str to Role
+        What a worker of yours can be: a producer, a consumer.
+
     Raises
     ------
     TypeError, ValueError
@@ -322,6 +397,10 @@ class QueueFlow(_MessageExperiment):
     """
 
     words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
+    roles: ClassVar = {
+        "producer": Role(("queue", "messages"), "puts each of the messages, pairs of a number and a payload"),
+        "consumer": Role(("queue",), "gets messages until None comes"),
+    }
 
     producers: int = parameter(1, WholeNumber(1, 4, "Producers"))
     consumers: int = parameter(1, WholeNumber(1, 4, "Consumers"))
@@ -350,6 +429,21 @@ class QueueFlow(_MessageExperiment):
         _start_together(group, go)
         return []
 
+    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
+        queue = group.context.Queue(self.maxsize)
+        go = group.context.Semaphore(0)
+        counts = self.consumers - 1, self.producers * self.consumers
+        shared = tuple(map(group.context.Semaphore, counts))
+        producer, consumer = workers.get("producer", own.put_all), workers.get("consumer", own.get_all)
+        for index, share in enumerate(shares(self.messages, self.producers), start=1):
+            put = producer, queue, share, self.payload, self.consumers, 0, go
+            group.start(own.produce, *put, name=f"producer {index}")
+        for index in range(1, self.consumers + 1):
+            get = consumer, queue, self.messages, self.payload, self.producers, shared, go
+            group.start(own.consume, *get, name=f"consumer {index}")
+        _start_together(group, go)
+        return []
+
     def _steps_done(self, children: Sequence[Child]) -> int:
         return sum(child.count or 0 for child in children[self.producers :])
 
@@ -374,6 +468,11 @@ class QueuePlaces(_MessageExperiment):
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
 
+    Attributes
+    ----------
+    roles : dict of str to Role
+        What a worker of yours can be: the producer, the consumer.
+
     Raises
     ------
     TypeError, ValueError
@@ -385,6 +484,12 @@ class QueuePlaces(_MessageExperiment):
         {SEND: "put", RECEIVE: "get"},
         {SEND: "put", WRITE: "written", RECEIVE: "got"},
     )
+    roles: ClassVar = {
+        "producer": Role(("queue", "messages"), "puts each of the messages, pairs of a number and a payload"),
+        "consumer": Role(
+            ("queue", "pause"), "gets messages until None comes, with a pause of some seconds after each"
+        ),
+    }
 
     messages: int = parameter(200, WholeNumber(1, 2_000, "Messages", "log10"))
     payload: int = parameter(1_024, WholeNumber(0, MIB, "Payload (bytes)", "log2"))
@@ -414,6 +519,17 @@ class QueuePlaces(_MessageExperiment):
         _start_together(group, go)
         return []
 
+    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
+        queue = group.context.Queue(self.maxsize)
+        go = group.context.Semaphore(0)
+        producer, consumer = workers.get("producer", own.put_all), workers.get("consumer", own.get_all)
+        put = producer, queue, range(self.messages), self.payload, go
+        group.start(own.produce_into_places, *put, name="producer")
+        get = consumer, queue, self.messages, self.payload, 1, None, go, self.pause / 1000
+        group.start(own.consume, *get, name="consumer")
+        _start_together(group, go)
+        return []
+
     def _steps_done(self, children: Sequence[Child]) -> int:
         return children[-1].count or 0
 
@@ -437,11 +553,30 @@ class PipeExchange(_MessageExperiment):
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
 
+    Attributes
+    ----------
+    roles : dict of str to Role
+        What a worker of yours can be: the sender, the receiver; over a duplex pipe, and with an even number
+        of messages, the client, the server.
+
     Raises
     ------
     TypeError, ValueError
         For a parameter of the wrong type or out of its range; the message names it.
     """
+
+    roles: ClassVar = {
+        "sender": Role(
+            ("connection", "messages"), "sends each of the messages, pairs of a number and a payload"
+        ),
+        "receiver": Role(("connection",), "receives messages until None comes"),
+        "client": Role(
+            ("connection", "requests"), "sends each of the requests, and receives a reply to each"
+        ),
+        "server": Role(
+            ("connection", "reply"), "receives requests until None comes, and sends reply(request) for each"
+        ),
+    }
 
     duplex: bool = parameter(False, Choice((False, True), "Pipe", ("one-way", "duplex")))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
@@ -455,18 +590,48 @@ class PipeExchange(_MessageExperiment):
             f"{way}, {self.start_method}"
         )
 
+    @property
+    def roles_here(self) -> tuple[str, ...]:
+        """Which of its roles there are: those of a one-way pipe, or those of a duplex pipe."""
+        return ("client", "server") if self.duplex else ("sender", "receiver")
+
+    def check_workers(self, workers: Mapping[str, object]) -> None:
+        """Check workers of the reader's own; over a duplex pipe each request then needs its reply."""
+        super().check_workers(workers)
+        if workers and self.duplex and self.messages % 2:
+            raise ValueError(
+                "messages must be even with a client or a server of yours, a reply for each request; "
+                f"not {self.messages:,}"
+            )
+
     def _start(self, group: ProcessGroup) -> list[Lane]:
         numbers = range(self.messages)
+        sends = (numbers[::2], numbers[1::2]) if self.duplex else (numbers, range(0))
+        size = self.payload
+        return self._start_at_ends(
+            group, [(pipes.exchange, (), (share, self.messages, size)) for share in sends]
+        )
+
+    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
+        count, size = self.messages, self.payload
         if self.duplex:
-            first, second = group.context.Pipe()
-            sends = {"client": numbers[::2], "server": numbers[1::2]}
-        else:
-            second, first = group.context.Pipe(duplex=False)
-            sends = {"sender": numbers, "receiver": range(0)}
+            client = workers.get("client", own.request_all)
+            server = workers.get("server", own.reply_to_all)
+            ask = own.produce, (client,), (range(0, count, 2), size, 1, 1)
+            return self._start_at_ends(group, [ask, (own.serve, (server,), (count, size))])
+        sender, receiver = workers.get("sender", own.send_all), workers.get("receiver", own.receive_all)
+        send = own.produce, (sender,), (range(count), size, 1, 0)
+        return self._start_at_ends(group, [send, (own.consume, (receiver,), (count, size, 1, None))])
+
+    def _start_at_ends(self, group: ProcessGroup, jobs: list[tuple[Any, ...]]) -> list[Lane]:
+        """Start one process at each end: what it runs, and its arguments before and after the end."""
+        first, second = group.context.Pipe() if self.duplex else group.context.Pipe(duplex=False)[::-1]
         go = group.context.Semaphore(0)
         with first, second:
-            for end, (who, own) in zip((first, second), sends.items(), strict=True):
-                group.start(pipes.exchange, end, own, self.messages, self.payload, go, name=who)
+            for end, who, (run, before, after) in zip((first, second), self.roles_here, jobs, strict=True):
+                # A forked child has the other end as well: it closes that, or the pipe would have no end.
+                more = (second,) if run is own.produce else ()
+                group.start(run, *before, end, *after, go, *more, name=who)
                 end.close()  # the child has its own, and a forked one must not get the other's as well
         _start_together(group, go)
         return []
@@ -490,6 +655,11 @@ class ProcessStart(Experiment):
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
 
+    Attributes
+    ----------
+    roles : dict of str to Role
+        What a worker of yours can be: the worker that each process runs.
+
     Raises
     ------
     TypeError, ValueError
@@ -499,6 +669,7 @@ class ProcessStart(Experiment):
     words = Words(
         "process", {SEND: "start", RECEIVE: "its worker"}, {SEND: "started", RECEIVE: "up"}, "not yet up"
     )
+    roles: ClassVar = {"worker": Role(("argument",), "does what a process has to do until it is up")}
 
     processes: int = parameter(4, WholeNumber(1, 16, "Processes"))
     argument: int = parameter(0, WholeNumber(0, MIB, "Argument (bytes)", "log2"))
@@ -518,12 +689,19 @@ class ProcessStart(Experiment):
         )
 
     def _start(self, group: ProcessGroup) -> list[Lane]:
+        return self._start_each(group, processes.start_up)
+
+    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
+        return self._start_each(group, own.start_up, workers["worker"])
+
+    def _start_each(self, group: ProcessGroup, *call: Any) -> list[Lane]:
+        """Start the processes; each gets its number and its argument after what is given."""
         payloads = Payloads(self.argument)
         recorder = Recorder(self.processes)
         for number in range(self.processes):
             argument = payloads.of(number)
             started = perf_counter_ns()
-            group.start(processes.start_up, number, argument, name=f"child {number + 1}")
+            group.start(*call, number, argument, name=f"child {number + 1}")
             recorder.record(started, SEND, number, self.argument)
         return [Lane("parent", recorder.records())]
 
@@ -555,6 +733,11 @@ class WorkerPool(Experiment):
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
 
+    Attributes
+    ----------
+    roles : dict of str to Role
+        What a worker of yours can be: the producer; the worker that does a task, in place of the sleep.
+
     Raises
     ------
     TypeError, ValueError
@@ -564,6 +747,12 @@ class WorkerPool(Experiment):
     words = Words(
         "task", {SEND: "put", RECEIVE: "work"}, {SEND: "put", RECEIVE: "done"}, "not done", "at one long task"
     )
+    roles: ClassVar = {
+        "producer": Role(
+            ("queue", "tasks"), "puts each of the tasks, pairs of a number and the seconds it takes"
+        ),
+        "worker": Role(("seconds",), "does one task"),
+    }
 
     tasks: int = parameter(20, WholeNumber(1, 200, "Tasks"))
     length: int = parameter(25, WholeNumber(0, 200, "Task length (ms)"))
@@ -617,8 +806,60 @@ class WorkerPool(Experiment):
         _start_together(group, go)
         return []
 
+    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
+        tasks = group.context.Queue()
+        go = group.context.Semaphore(0)
+        producer, worker = workers.get("producer", own.put_all), workers.get("worker", sleep)
+        put = producer, tasks, range(self.tasks), self.lengths, self.workers, 0, go
+        group.start(own.produce, *put, name="producer")
+        for index in range(1, self.workers + 1):
+            group.start(own.work, worker, tasks, 2 * self.tasks, go, name=f"worker {index}")
+        _start_together(group, go)
+        return []
+
     def _steps_done(self, children: Sequence[Child]) -> int:
         return sum(child.count or 0 for child in children[1:])
+
+
+def _check_call(name: str, role: Role, worker: Callable[..., object]) -> None:
+    """Raise TypeError when a worker can't be called with what its role takes."""
+    try:
+        signature = inspect.signature(worker)
+    except (TypeError, ValueError):  # some functions written in C don't tell
+        return
+    try:
+        signature.bind(*role.takes)
+    except TypeError:
+        takes, given = ", ".join(role.takes), ", ".join(signature.parameters)
+        raise TypeError(f"{name} must take ({takes}), not ({given}): {name}({takes}) {role.does}") from None
+
+
+class _Names(pickle.Pickler):
+    """Pickles, and refuses what a child would look for in a ``__main__`` that it can't import."""
+
+    def persistent_id(self, obj: Any) -> None:
+        """Look at an object that is about to be pickled; leave it as it is."""
+        named = getattr(obj, "__module__", None) == "__main__" and hasattr(obj, "__qualname__")
+        if named and not hasattr(
+            sys.modules["__main__"], "__file__"
+        ):  # of a script, a child imports the file
+            raise pickle.PicklingError("a child has no such __main__")
+
+
+def _check_import(name: str, worker: object, start_method: str) -> None:
+    """Raise ValueError when a child can't import a worker."""
+    try:
+        _Names(io.BytesIO()).dump(worker)
+    except Exception:
+        called = getattr(worker, "__qualname__", repr(worker))
+        raise ValueError(
+            f"{name} must be a function that a child can import under {start_method}, and {called} is not: "
+            "start its cell with %%worker, and define it there at the left margin"
+        ) from None
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(map(repr, names))
 
 
 def _start_together(group: ProcessGroup, go: Any) -> None:
@@ -685,8 +926,9 @@ def measured(experiment: Experiment, lanes: Sequence[Lane], expected: int) -> Re
         if numbers != list(range(expected)):
             missing = len(set(range(expected)) - set(numbers))
             repeated = sum(count > 1 for count in Counter(numbers).values())
+            what = plural(experiment.words.noun)
             raise RuntimeError(
-                f"of {expected:,} messages {missing:,} were not {word}, {repeated:,} more than once"
+                f"of {expected:,} {what} {missing:,} were not {word}, {repeated:,} more than once"
             )
     return Result(
         experiment,

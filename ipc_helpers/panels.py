@@ -7,6 +7,8 @@ free to take the click on Cancel. That thread sets widget traits and nothing els
 from __future__ import annotations
 
 import html
+import os
+import re
 import threading
 from dataclasses import replace
 from functools import partial
@@ -17,13 +19,13 @@ try:
 except ImportError as error:
     raise ImportError("panels are made of ipywidgets: python -m pip install 'ipywidgets>=8.1'") from error
 
-from ipc_helpers import figures
+from ipc_helpers import figures, worker_cells
 from ipc_helpers.experiments import Choice, Experiment, WholeNumber, plural
-from ipc_helpers.processes import Cancelled, ProcessGroupError
+from ipc_helpers.processes import Cancelled, ProcessGroupError, WorkerError
 from ipc_helpers.trace import RECEIVE, SEND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ipc_helpers.experiments import Result, Words
 
@@ -47,6 +49,9 @@ class Panel:
         The parameters that get a control; the others keep the experiment's values. By default all.
     run_on_release : bool
         Whether letting go of a slider starts a run; a box in the panel switches it.
+    **workers
+        Workers of your own, by their role, as the experiment's ``run`` takes them. When the cell of one
+        was run again, the next run takes the new one.
 
     Attributes
     ----------
@@ -68,15 +73,21 @@ class Panel:
     Raises
     ------
     TypeError
-        When ``experiment`` is no experiment, or ``run_on_release`` no bool.
+        When ``experiment`` is no experiment, or ``run_on_release`` no bool; for a role that the experiment
+        has not, and a worker that is no function, or can't be called as its role is.
     ValueError
-        When ``controls`` names no parameter, or one that the experiment has not.
+        When ``controls`` names no parameter, or one that the experiment has not; for a role that is not there
+        with the experiment's values, and a worker that a child can't import.
     """
 
     _latest = threading.Event()  # cancels the run that any panel of this kernel started last
 
     def __init__(
-        self, experiment: Experiment, controls: Sequence[str] | None = None, run_on_release: bool = False
+        self,
+        experiment: Experiment,
+        controls: Sequence[str] | None = None,
+        run_on_release: bool = False,
+        **workers: Callable[..., object],
     ) -> None:
         if not isinstance(experiment, Experiment):
             raise TypeError(f"experiment must be an experiment such as QueueFlow(), not {experiment!r}")
@@ -86,12 +97,14 @@ class Panel:
         shown = list(rules) if controls is None else list(controls)
         if not shown or not set(shown) <= set(rules):
             raise ValueError(f"controls must name some of {', '.join(rules)}, not {controls!r}")
+        experiment.check_workers(workers)
         Panel._latest.set()
         self.result: Result | None = None
         self.boxes: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
         self.choices: dict[str, Any] = {}
         self._first = experiment
+        self._workers: dict[str, Any] = dict(workers)
         self._rules = {name: rules[name] for name in shown}
         self._cancelled = threading.Event()
         self._run_again = False
@@ -197,9 +210,20 @@ class Panel:
         if self.run.disabled:  # a run is going on
             return
         try:
-            self._say(f"Run starts {self.experiment.description}.")
+            self._say(f"Run starts {self._checked().description}{self._yours}.")
         except (TypeError, ValueError) as error:
             self._say_error(str(error))
+
+    def _checked(self) -> Experiment:
+        """Return what to run, with the latest workers; raise what Run would say instead."""
+        experiment = self.experiment
+        self._workers = {role: _latest(worker) for role, worker in self._workers.items()}
+        experiment.check_workers(self._workers)
+        return experiment
+
+    @property
+    def _yours(self) -> str:
+        return f", with your {' and your '.join(self._workers)}" if self._workers else ""
 
     def _on_run(self, _: Any) -> None:
         with self._lock:
@@ -219,7 +243,7 @@ class Panel:
     def _begin(self) -> Experiment | None:
         """Return what to run now, with buttons and status set; None for a value that is not allowed."""
         try:
-            experiment = self.experiment
+            experiment = self._checked()
         except (TypeError, ValueError) as error:
             self._say_error(str(error))
             return None
@@ -227,8 +251,8 @@ class Panel:
         Panel._latest = self._cancelled = threading.Event()
         self.run.disabled, self.cancel.disabled = True, False
         self._say(
-            f"Running {experiment.description}. Cancel ends it. (Interrupting the kernel does not: "
-            "it runs in the background.)"
+            f"Running {experiment.description}{self._yours}. Cancel ends it. "
+            "(Interrupting the kernel does not: it runs in the background.)"
         )
         return experiment
 
@@ -256,7 +280,7 @@ class Panel:
         show = partial(self._show_progress, experiment.steps)
         try:
             show(0)
-            result = experiment.run(progress=show, cancelled=self._cancelled)
+            result = experiment.run(progress=show, cancelled=self._cancelled, **self._workers)
             picture = figures.draw(result)
             self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
             self._say(f"Done: {_counts(experiment.words, result.sent, result.received)}.")
@@ -264,6 +288,8 @@ class Panel:
             self._say("Cancelled. Its processes are gone.")
         except ProcessGroupError as error:
             summary, _, details = str(error).partition("\n")
+            if isinstance(error, WorkerError):
+                summary += _line_of(error, self._workers)
             self._say_error(f"{summary}. Its processes are gone.", details.strip())
         except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
             self._say_error(f"{type(error).__name__}: {error}")
@@ -315,6 +341,34 @@ def stops(rule: WholeNumber) -> list[int]:
 def nearest(marks: list[int], value: int) -> int:
     """Return the mark that is nearest to a value by ratio, as a logarithmic scale shows it."""
     return min(marks, key=lambda mark: (max(mark, value) + 1) / (max(min(mark, value), 0) + 1))
+
+
+def _latest(worker: Any) -> Any:
+    """Return a worker as its cell defines it now; raise ValueError when the cell could not be run again."""
+    cell = worker_cells.find(getattr(worker, "__name__", ""))
+    if cell is None or os.path.dirname(cell.path) != os.path.dirname(_path(worker)):  # not from a cell
+        return worker
+    if cell.module is None:
+        raise ValueError(
+            f"the cell that defines {worker.__name__} has an error: correct it, and run it again"
+        )
+    return getattr(cell.module, worker.__name__, worker)
+
+
+def _path(worker: Any) -> str:
+    """Return the file of a function; empty where it has none."""
+    return str(getattr(getattr(worker, "__code__", None), "co_filename", ""))
+
+
+def _line_of(error: WorkerError, workers: dict[str, Any]) -> str:
+    """Say at which line of a worker's own file an exception was raised, if it was."""
+    for worker in workers.values():
+        path, cell = _path(worker), worker_cells.find(getattr(worker, "__name__", ""))
+        lines = re.findall(rf'File "{re.escape(path)}", line (\d+)', error.traceback) if path else []
+        if lines:
+            where = "its cell" if cell is not None and cell.path == path else os.path.basename(path)
+            return f", at line {lines[-1]} of {where}"
+    return ""
 
 
 def _counts(words: Words, sent: int, received: int) -> str:

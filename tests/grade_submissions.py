@@ -120,10 +120,10 @@ def main() -> int:
         source = course / "source" / ASSIGNMENT
         source.mkdir(parents=True)
         shutil.copy(SOLUTIONS / f"{CHAPTER}.ipynb", source)
-        nbgrader(course, "generate_assignment", ASSIGNMENT, "--create")
+        nbgrader(course, "generate_assignment", ASSIGNMENT)
         for student in SUBMISSIONS:
             submit(course, student)
-        nbgrader(course, "autograde", ASSIGNMENT, "--create")
+        nbgrader(course, "autograde", ASSIGNMENT)
         nbgrader(course, "generate_feedback", ASSIGNMENT)
         nbgrader(course, "export")
         with (course / "grades.csv").open(newline="") as file:

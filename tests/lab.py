@@ -248,18 +248,20 @@ def cells(page: Page) -> list[dict[str, Any]]:
 
 def row_of(page: Page, label: str) -> Locator:
     """Return the row of the panel that holds the number box with this label, and its slider."""
-    return page.locator(".widget-hbox").filter(has=page.get_by_label(label, exact=True)).last
+    rows = panel_of(page).locator(".widget-hbox")
+    return rows.filter(has=page.get_by_label(label, exact=True)).last
 
 
-def panel_of(page: Page) -> Locator:
-    """Return the output that holds the open chapter's panel."""
-    return page.locator(".jp-OutputArea-output").filter(has=page.get_by_role("button", name="Cancel"))
+def panel_of(page: Page, number: int = 0) -> Locator:
+    """Return the output that holds a panel of the open chapter: the first one, or another by its number."""
+    outputs = page.locator(".jp-OutputArea-output")
+    return outputs.filter(has=page.get_by_role("button", name="Cancel")).nth(number)
 
 
 def set_boxes(page: Page, values: dict[str, int]) -> None:
     """Type into number boxes of the panel, by their labels."""
     for label, value in values.items():
-        box = page.get_by_label(label, exact=True)
+        box = panel_of(page).get_by_label(label, exact=True)
         box.fill(str(value))
         box.press("Tab")
 

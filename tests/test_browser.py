@@ -320,6 +320,15 @@ def test_cancel_frees_the_panel_within_a_second_and_leaves_no_child(reader: Read
     assert reader.lab.workers() == []
 
 
+@pytest.mark.parametrize("reader", list(PLAYS)[1:], indirect=True, scope="module")
+def test_a_worker_of_the_readers_own_runs_in_the_second_panel(reader: Reader) -> None:
+    panel = panel_of(reader.page, 1)
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.get_by_role("status")).to_contain_text(re.compile("^Done: "), timeout=60_000)
+    expect(panel.locator("figure img")).to_be_visible()
+    assert reader.lab.workers() == []
+
+
 @of_every_chapter
 def test_axe_finds_no_serious_violation_in_output_and_prose(reader: Reader) -> None:
     found = Axe().run(reader.page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
@@ -332,7 +341,9 @@ def test_axe_finds_no_serious_violation_in_output_and_prose(reader: Reader) -> N
     # The one exception: ipywidgets gives its slider handle no name. The labelled number box beside it
     # stands in for it. When this part fails, ipywidgets has mended it: take the exception out.
     unnamed = [node for rule, node in serious if rule == "aria-input-field-name" and "noUi-handle" in node]
-    assert len(unnamed) == reader.page.locator(".noUi-handle").count() == len(reader.play.sliders)
+    handles = reader.page.locator(".noUi-handle").count()
+    assert len(unnamed) == handles
+    assert handles in (len(reader.play.sliders), 2 * len(reader.play.sliders))  # and a reader's own worker
     assert [item for item in serious if item[1] not in unnamed] == []
 
 
@@ -358,3 +369,57 @@ def test_console_shows_no_error(reader: Reader) -> None:
 def test_no_request_leaves_the_machine(reader: Reader) -> None:
     own = (reader.lab.url, reader.lab.url.replace("http", "ws"), "data:", "blob:")
     assert [url for url in reader.requests if not url.startswith(own)] == []
+
+
+WRONG = """%%worker
+def send_numbers(queue, count):
+    for number in range(count):
+        queue.put(number)
+"""
+RIGHT = WRONG + "    queue.put(None)\n"
+
+
+def run_cell(page: Page, text: str, source: str = "") -> None:
+    """Run the cell that has a text in it, after typing another source into it if there is one."""
+    editor = page.locator(".jp-CodeCell").filter(has_text=text).locator(".cm-content")
+    editor.click()
+    if source:
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.insert_text(source)
+    page.keyboard.press("Control+Enter")
+
+
+def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContext]) -> None:
+    lab, context = desk
+    page = context.new_page()
+    try:
+        lab.open(page, "exercises/02-queue.ipynb")
+        run_cell(page, "%load_ext ipc_helpers")
+        check = 'check("02.1")'
+        said = page.locator(".jp-CodeCell").filter(has_text=check).locator(".jp-OutputArea-output")
+        run_cell(page, "def send_numbers")
+        run_cell(page, check)
+        expect(said).to_contain_text("Not yet written: line 5 ", timeout=60_000)
+
+        run_cell(page, "def send_numbers", WRONG)
+        run_cell(page, check)
+        expect(said).to_contain_text(
+            "Not yet right, line 4: the numbers came, but no sentinel.", timeout=60_000
+        )
+        hint = page.locator("details").filter(has_text="The sentinel is one more put").first
+        expect(hint.locator("p")).to_be_hidden()
+        hint.locator("summary").click()
+        expect(hint.locator("p")).to_be_visible()
+
+        run_cell(page, "def send_numbers", RIGHT)
+        run_cell(page, check)
+        expect(said).to_contain_text(
+            "Right: the numbers 0 to 4 came out of the queue in order", timeout=60_000
+        )
+        found = Axe().run(page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
+        impacts = {violation["impact"] for violation in found.response["violations"]}
+        assert impacts.isdisjoint({"serious", "critical"})
+        assert lab.workers() == []
+    finally:
+        page.close()
+        lab.end_kernels()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import FrozenInstanceError, fields
@@ -11,8 +13,10 @@ from itertools import pairwise
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
+import own_workers
 import pytest
 
+from ipc_helpers import worker_cells
 from ipc_helpers.experiments import (
     MIB,
     Choice,
@@ -31,7 +35,7 @@ from ipc_helpers.experiments import (
 from ipc_helpers.payloads import Payloads
 from ipc_helpers.processes import Cancelled, DeadlineError, ProcessGroup, WorkerError, start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Recorder
-from ipc_helpers.workers import inside, pipes, processes, queues
+from ipc_helpers.workers import inside, own, pipes, processes, queues
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -776,3 +780,340 @@ def test_messages_are_numbers_with_their_payloads(size: int) -> None:
     numbers = range(37, 637)
     assert list(payloads.messages(numbers)) == [(number, payloads.of(number)) for number in numbers]
     assert list(payloads.messages(range(5, 5))) == []
+
+
+# Workers of the reader's own.
+
+SMALL = {
+    QueueFlow: {"messages": 12, "producers": 2, "consumers": 2, "maxsize": 4},
+    QueuePlaces: {"messages": 12, "payload": 64, "pause": 0},
+    PipeExchange: {"messages": 12},
+    ProcessStart: {"processes": 2, "argument": 64},
+    WorkerPool: {"tasks": 6, "length": 5, "workers": 2},
+}
+DUPLEX = {"duplex": True}
+RIGHT = [
+    (QueueFlow, {}, "producer", own_workers.produce),
+    (QueueFlow, {}, "producer", own_workers.produce_in_another_way),
+    (QueueFlow, {}, "producer", own_workers.produce_in_threads),
+    (QueueFlow, {}, "consumer", own_workers.consume),
+    (QueueFlow, {}, "consumer", own_workers.consume_in_another_way),
+    (QueuePlaces, {}, "producer", own_workers.produce),
+    (QueuePlaces, {}, "producer", own_workers.produce_in_another_way),
+    (QueuePlaces, {}, "consumer", own_workers.consume),
+    (QueuePlaces, {}, "consumer", own_workers.consume_in_another_way),
+    (PipeExchange, {}, "sender", own_workers.send),
+    (PipeExchange, {}, "sender", own_workers.send_in_another_way),
+    (PipeExchange, {}, "receiver", own_workers.receive),
+    (PipeExchange, {}, "receiver", own_workers.receive_in_another_way),
+    (PipeExchange, DUPLEX, "client", own_workers.request),
+    (PipeExchange, DUPLEX, "client", own_workers.request_in_another_way),
+    (PipeExchange, DUPLEX, "server", own_workers.serve),
+    (PipeExchange, DUPLEX, "server", own_workers.serve_in_another_way),
+    (ProcessStart, {}, "worker", own_workers.take_a_moment),
+    (ProcessStart, {}, "worker", own_workers.return_something),
+    (WorkerPool, {}, "producer", own_workers.produce),
+    (WorkerPool, {}, "worker", own_workers.take_a_moment),
+]
+LOSING = [
+    (QueueFlow, {}, "producer", own_workers.lose_one, "of 12 messages 2 were not sent, 0 more than once"),
+    (
+        QueueFlow,
+        {},
+        "producer",
+        own_workers.put_one_twice,
+        "of 12 messages 0 were not sent, 2 more than once",
+    ),
+    (
+        QueueFlow,
+        {},
+        "consumer",
+        own_workers.get_three,
+        "of 12 messages 6 were not received, 0 more than once",
+    ),
+    (QueuePlaces, {}, "producer", own_workers.lose_one, "of 12 messages 1 were not sent"),
+    (
+        QueuePlaces,
+        {},
+        "producer",
+        own_workers.put_one_twice,
+        "of 12 messages 0 were not sent, 1 more than once",
+    ),
+    (QueuePlaces, {}, "consumer", own_workers.get_three, "of 12 messages 9 were not received"),
+    (PipeExchange, {}, "sender", own_workers.send_all_but_one, "of 12 messages 1 were not sent"),
+    (PipeExchange, {}, "receiver", own_workers.receive_three, "of 12 messages 9 were not received"),
+    (PipeExchange, DUPLEX, "client", own_workers.request_without_reply, "of 12 messages 6 were not received"),
+    (PipeExchange, DUPLEX, "client", own_workers.send_all_but_one, "of 12 messages 2 were not sent"),
+    (PipeExchange, DUPLEX, "server", own_workers.serve_three, "of 12 messages [56] were not sent"),
+    (WorkerPool, {}, "producer", own_workers.lose_one, "of 6 tasks 1 were not sent"),
+]
+RAISING = [
+    (QueueFlow, {}, "producer", own_workers.raise_in_producer),
+    (QueueFlow, {}, "consumer", own_workers.raise_in_consumer),
+    (QueuePlaces, {}, "producer", own_workers.raise_in_producer),
+    (QueuePlaces, {}, "consumer", own_workers.raise_in_consumer),
+    (PipeExchange, {}, "sender", own_workers.raise_at_a_pipe),
+    (PipeExchange, {}, "receiver", own_workers.raise_at_a_pipe),
+    (PipeExchange, DUPLEX, "client", own_workers.raise_at_a_pipe),
+    (PipeExchange, DUPLEX, "server", own_workers.raise_at_a_pipe),
+    (ProcessStart, {}, "worker", own_workers.raise_with_argument),
+    (WorkerPool, {}, "producer", own_workers.raise_in_producer),
+    (WorkerPool, {}, "worker", own_workers.raise_with_argument),
+]
+HANGING = [
+    (QueueFlow, {}, "producer", own_workers.hang_in_producer),
+    (QueueFlow, {}, "consumer", own_workers.hang_in_consumer),
+    (QueuePlaces, {}, "producer", own_workers.hang_in_producer),
+    (QueuePlaces, {}, "consumer", own_workers.hang_in_consumer),
+    (PipeExchange, {}, "sender", own_workers.hang_at_a_pipe),
+    (PipeExchange, {}, "receiver", own_workers.hang_at_a_pipe),
+    (PipeExchange, DUPLEX, "client", own_workers.hang_at_a_pipe),
+    (PipeExchange, DUPLEX, "server", own_workers.hang_at_a_pipe),
+    (ProcessStart, {}, "worker", own_workers.hang_with_argument),
+    (WorkerPool, {}, "producer", own_workers.hang_in_producer),
+    (WorkerPool, {}, "worker", own_workers.hang_with_argument),
+]
+CHECKED = {QueueFlow: checked_flow, QueuePlaces: checked_places, WorkerPool: checked_pool}
+Own = tuple[type[Experiment], dict[str, Any], str, Any]
+
+
+def small(kind: type[Experiment], parameters: dict[str, Any], start_method: str = "spawn") -> Experiment:
+    return kind(**SMALL[kind] | parameters | {"start_method": start_method})
+
+
+def named(case: tuple[Any, ...]) -> str:
+    kind, _, role, worker, *_ = case
+    return f"{kind.__name__} {role} {worker.__name__}"
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("case", RIGHT, ids=named)
+def test_own_worker_runs_in_place_of_the_series(case: Own, start_method: str) -> None:
+    kind, parameters, role, worker = case
+    seen: list[int] = []
+    experiment = small(kind, parameters, start_method)
+    result = experiment.run(progress=seen.append, deadline=AMPLE, **{role: worker})
+    in_order = worker not in (own_workers.produce_in_threads, own_workers.take_a_moment)
+    check = CHECKED.get(kind, checked) if in_order else measured_whole
+    check(result)
+    assert seen == sorted(seen)
+    assert seen[-1] == experiment.steps
+
+
+def measured_whole(result: Result) -> None:
+    assert result.sent == result.received == result.experiment.steps
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_two_own_workers_run_against_each_other(start_method: str) -> None:
+    both = {"producer": own_workers.produce_in_another_way, "consumer": own_workers.consume_in_another_way}
+    checked_flow(small(QueueFlow, {}, start_method).run(deadline=AMPLE, **both))
+    ends = {"client": own_workers.request, "server": own_workers.serve_in_another_way}
+    checked(small(PipeExchange, DUPLEX, start_method).run(deadline=AMPLE, **ends))
+
+
+@pytest.mark.parametrize("payload", [0, 1, MIB])
+def test_own_workers_with_small_and_large_payloads(payload: int) -> None:
+    flow = QueueFlow(messages=8, payload=payload, producers=3, consumers=2)
+    checked_flow(flow.run(deadline=AMPLE, producer=own_workers.produce, consumer=own_workers.consume))
+    exchange = PipeExchange(messages=8, payload=payload, duplex=True)
+    checked(exchange.run(deadline=AMPLE, client=own_workers.request, server=own_workers.serve))
+    checked_places(QueuePlaces(messages=8, payload=payload).run(deadline=AMPLE, producer=own_workers.produce))
+
+
+def test_consumer_that_leaves_early_takes_nothing_from_the_others() -> None:
+    flow = QueueFlow(messages=200, consumers=2, maxsize=1)
+    checked_flow(flow.run(deadline=AMPLE, consumer=own_workers.leave_or_get_all))
+
+
+def test_own_producer_of_a_queue_with_fewer_messages_than_producers() -> None:
+    flow = QueueFlow(messages=2, producers=4, consumers=3)
+    checked_flow(flow.run(deadline=AMPLE, producer=own_workers.produce, consumer=own_workers.consume))
+
+
+@pytest.fixture(scope="module")
+def put_last_first() -> Any:
+    """Write a worker's cell, whose folder stays until the interpreter ends."""
+    cell = worker_cells.define(
+        "def put_last_first(queue, messages):\n"
+        "    for message in reversed(messages):\n"
+        "        queue.put(message)\n"
+    )
+    return getattr(cell.module, cell.names[0])
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_worker_written_in_a_cell_runs(put_last_first: Any, start_method: str) -> None:
+    flow = QueueFlow(messages=5, start_method=start_method)
+    result = flow.run(deadline=AMPLE, producer=put_last_first)
+    assert list(result.lanes[1].column("number")) == [4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("case", LOSING, ids=named)
+def test_own_worker_that_loses_a_message_is_noticed(case: tuple[Any, ...]) -> None:
+    kind, parameters, role, worker, complaint = case
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match=complaint):
+        small(kind, parameters).run(deadline=AMPLE, **{role: worker})
+    assert time.monotonic() - start < SOON
+
+
+@pytest.mark.parametrize("case", RAISING, ids=named)
+def test_exception_in_an_own_worker_comes_with_its_line(case: Own) -> None:
+    kind, parameters, role, worker = case
+    with pytest.raises(WorkerError, match="raised KeyError: 'apples'") as caught:
+        small(kind, parameters).run(deadline=AMPLE, **{role: worker})
+    assert f"in {worker.__name__}\n    raise KeyError" in caught.value.traceback
+
+
+@pytest.mark.parametrize("case", HANGING, ids=named)
+def test_own_worker_that_hangs_is_cancelled(case: Own) -> None:
+    kind, parameters, role, worker = case
+    cancelled = threading.Event()
+    timer = threading.Timer(0.5, cancelled.set)
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        small(kind, parameters).run(cancelled=cancelled, deadline=AMPLE, **{role: worker})
+    assert time.monotonic() - start < SOON
+    timer.join()
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_server_that_ends_early_does_not_hold_the_client(start_method: str) -> None:
+    with pytest.raises(RuntimeError, match=r"of 12 messages [56] were not sent"):
+        small(PipeExchange, DUPLEX, start_method).run(deadline=AMPLE, server=own_workers.serve_three)
+
+
+def test_own_worker_that_hangs_is_ended_at_the_deadline() -> None:
+    with pytest.raises(DeadlineError) as caught:
+        small(QueueFlow, {"producers": 1}).run(deadline=2, producer=own_workers.hang_in_producer)
+    assert "in hang_in_producer" in caught.value.stacks["producer 1"]
+
+
+@pytest.mark.parametrize(
+    ("worker", "complaint"),
+    [
+        (own_workers.put_something_else, "put was called with 'hello', which is no message of this worker"),
+        (own_workers.put_another_payload, r"put was called with \(\d+, b'another'\), which is no message"),
+        (own_workers.put_for_ever, "put was called for far more messages than there are"),
+    ],
+)
+def test_own_producer_that_puts_what_it_should_not_is_told(worker: Any, complaint: str) -> None:
+    with pytest.raises(WorkerError, match=complaint) as caught:
+        small(QueueFlow, {}).run(deadline=AMPLE, producer=worker)
+    assert f"in {worker.__name__}" in caught.value.traceback
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_unknown_role_is_refused(kind: type[Experiment]) -> None:
+    with pytest.raises(
+        TypeError, match=f"^{kind.__name__} has no role 'baker' for a worker of yours: "
+    ) as caught:
+        kind().run(baker=own_workers.produce)
+    assert all(repr(role) in str(caught.value) for role in kind.roles)
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize(
+    ("duplex", "role", "roles"),
+    [(False, "server", "'sender' or 'receiver'"), (True, "sender", "'client' or 'server'")],
+)
+def test_role_of_the_other_kind_of_pipe_is_refused(duplex: bool, role: str, roles: str) -> None:
+    with pytest.raises(ValueError, match=f"^a worker's role must be {roles} in PipeExchange") as caught:
+        PipeExchange(duplex=duplex).run(**{role: own_workers.serve})
+    assert f"duplex={duplex}" in str(caught.value)
+    assert f"not {role!r}" in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_start")
+def test_odd_number_of_messages_is_refused_where_each_request_gets_a_reply() -> None:
+    with pytest.raises(ValueError, match=r"^messages must be even with a client or a server .*; not 1,001"):
+        PipeExchange(messages=1_001, duplex=True).run(server=own_workers.serve)
+
+
+ROLES = [
+    pytest.param(kind, parameters, role, id=f"{kind.__name__} {role}")
+    for kind, parameters in [*((kind, {}) for kind in EXPERIMENTS), (PipeExchange, DUPLEX)]
+    for role in kind(**parameters).roles_here
+]
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize(("kind", "parameters", "role"), ROLES)
+def test_worker_that_is_no_function_or_takes_something_else_is_refused(
+    kind: type[Experiment], parameters: dict[str, Any], role: str
+) -> None:
+    does = kind.roles[role].does
+    for wrong in (None, 5, "produce"):
+        with pytest.raises(TypeError, match=f"^{role} must be a function: ") as caught:
+            kind(**parameters).run(**{role: wrong})
+        assert does in str(caught.value)
+        assert str(caught.value).endswith(f"; not {wrong!r}")
+    with pytest.raises(TypeError, match=rf"^{role} must take \(.*\), not \(\): ") as caught:
+        kind(**parameters).run(**{role: own_workers.with_nothing})
+    assert does in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("start_method", [method for method in start_methods() if method != "fork"])
+@pytest.mark.parametrize(("kind", "parameters", "role"), ROLES)
+def test_worker_that_a_child_can_not_import_is_refused(
+    kind: type[Experiment], parameters: dict[str, Any], role: str, start_method: str
+) -> None:
+    experiment = kind(**parameters | {"start_method": start_method})
+    for wrong in (lambda *_: None, lambda first, second=None: None):
+        with pytest.raises(ValueError, match=f"^{role} must be a function that a child can import") as caught:
+            experiment.run(**{role: wrong})
+        assert "start its cell with %%worker" in str(caught.value)
+
+
+CELL = """
+from functools import partial
+from ipc_helpers import QueueFlow
+
+def produce(queue, messages):
+    for message in messages:
+        queue.put(message)
+
+for worker in (produce, partial(produce)):
+    try:
+        QueueFlow(messages=5).run(producer=worker)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_worker_of_an_ordinary_cell_is_refused() -> None:
+    """As in a notebook, ``__main__`` is no file here."""
+    done = subprocess.run(
+        [sys.executable, "-c", CELL], capture_output=True, text=True, timeout=AMPLE, check=False
+    )
+    first, second = done.stdout.splitlines()
+    assert done.stderr == ""
+    assert first == (
+        "producer must be a function that a child can import under spawn, and produce is not: "
+        "start its cell with %%worker, and define it there at the left margin"
+    )
+    assert "%%worker" in second
+
+
+@pytest.mark.skipif("fork" not in start_methods(), reason="the platform has no fork")
+def test_forked_child_has_any_function() -> None:
+    def produce(queue: Any, messages: Any) -> None:
+        own_workers.produce(queue, messages)
+
+    checked_flow(QueueFlow(messages=5, start_method="fork").run(deadline=AMPLE, producer=produce))
+
+
+def test_messages_of_an_own_worker_are_a_sequence() -> None:
+    payloads = Payloads(8)
+    messages = own.Messages(range(1, 9, 2), payloads.of)
+    pairs = [(number, payloads.of(number)) for number in (1, 3, 5, 7)]
+    assert list(messages) == pairs
+    assert (len(messages), messages[0], messages[-1], messages[1:3]) == (4, pairs[0], pairs[3], pairs[1:3])
+    assert pairs[2] in messages
+    assert list(reversed(messages)) == pairs[::-1]
+    with pytest.raises(IndexError):
+        messages[4]

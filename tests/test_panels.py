@@ -6,17 +6,29 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import own_workers
 import pytest
 
-from ipc_helpers import DeadlineError, Panel, PipeExchange, ProcessStart, QueueFlow, WorkerError, draw
+from ipc_helpers import (
+    DeadlineError,
+    Panel,
+    PipeExchange,
+    ProcessStart,
+    QueueFlow,
+    QueuePlaces,
+    WorkerError,
+    WorkerPool,
+    draw,
+    worker_cells,
+)
 from ipc_helpers.experiments import Choice, Experiment, WholeNumber, parameter
 from ipc_helpers.panels import nearest, stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SECONDS = 60  # far more than any run here takes
 
@@ -354,3 +366,111 @@ def test_shows_a_widget_and_stands_in_words_where_no_kernel_runs() -> None:
 def test_panel_of_something_else_is_refused(wrong: object) -> None:
     with pytest.raises(TypeError, match="experiment must be an experiment"):
         Panel(wrong)  # type: ignore[arg-type]
+
+
+# Workers of the reader's own.
+
+
+@pytest.mark.parametrize(
+    ("experiment", "role", "worker"),
+    [
+        (QueueFlow(messages=20, producers=2), "producer", own_workers.produce),
+        (QueuePlaces(messages=20), "consumer", own_workers.consume),
+        (PipeExchange(messages=20, duplex=True), "server", own_workers.serve),
+        (ProcessStart(processes=2), "worker", own_workers.take_a_moment),
+        (WorkerPool(tasks=4), "worker", own_workers.take_a_moment),
+    ],
+)
+def test_panel_runs_and_draws_an_own_worker(
+    fonts: None, nothing_left: Path, experiment: Experiment, role: str, worker: Any
+) -> None:
+    panel = Panel(experiment, **{role: worker})
+    assert f", with your {role}." in panel.status.value
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert 'role="status">Done: ' in panel.status.value
+    assert "<img" in panel.figure.value
+    assert panel.result is not None
+
+
+def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_left: Path) -> None:
+    panel = Panel(QueueFlow(messages=5), producer=own_workers.raise_in_producer)
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    source = Path(own_workers.__file__).read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(source, start=1) if text.endswith("# the line"))
+    words = f"producer 1 raised KeyError: &#x27;apples&#x27;, at line {line} of own_workers.py. Its processes"
+    assert words in panel.status.value
+    assert "raise_in_producer" in panel.status.value
+    assert not panel.run.disabled
+
+
+def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Path) -> None:
+    panel = Panel(QueueFlow(messages=5), producer=own_workers.lose_one)
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert "of 5 messages 1 were not sent" in panel.status.value
+    assert 'role="alert"' in panel.status.value
+
+
+def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> None:
+    panel = Panel(QueueFlow(messages=5), consumer=own_workers.hang_in_consumer)
+    panel.run.click()
+    wait_until(lambda: "> 1 of 5" in panel.progress.value or "> 0 of 5" in panel.progress.value)
+    panel.cancel.click()
+    assert panel.wait(SECONDS)
+    assert "Cancelled. Its processes are gone." in panel.status.value
+
+
+def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None, nothing_left: Path) -> None:
+    panel = Panel(PipeExchange(messages=20), sender=own_workers.send)
+    panel.choices["duplex"].value = True
+    for _ in range(2):
+        assert "role must be &#x27;client&#x27; or &#x27;server&#x27;" in panel.status.value
+        panel.run.click()  # starts nothing
+        assert panel.wait(0)
+    panel.choices["duplex"].value = False
+    assert "Run starts 20 messages" in panel.status.value
+
+
+def test_wrong_own_worker_is_refused_by_the_panel() -> None:
+    with pytest.raises(TypeError, match="QueueFlow has no role 'baker' for a worker of yours"):
+        Panel(QueueFlow(), baker=own_workers.produce)
+    with pytest.raises(TypeError, match="producer must be a function: "):
+        Panel(QueueFlow(), producer=5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="start its cell with %%worker"):
+        Panel(QueueFlow(), producer=lambda queue, messages: None)
+    with pytest.raises(TypeError, match=r"^Failing has no role 'producer' for a worker of yours$"):
+        Panel(Failing(), producer=own_workers.produce)
+
+
+CELL = """
+def produce_from_cell(queue, messages):
+    for message in messages[{part}]:
+        queue.put(message)
+"""
+
+
+def test_panel_runs_what_a_cell_that_was_run_again_defines(
+    fonts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_cells, "_cells", [])
+    cell = worker_cells.define(CELL.format(part=":"))
+    panel = Panel(QueueFlow(messages=5), producer=getattr(cell.module, "produce_from_cell"))  # noqa: B009
+    said = []
+    for text in (
+        CELL.format(part=":"),
+        CELL.format(part="1:"),
+        "def produce_from_cell(:",
+        CELL.format(part=0),
+    ):
+        worker_cells.define(text)
+        panel.run.click()
+        assert panel.wait(SECONDS)
+        said.append(panel.status.value)
+    assert "Done: 5 put, 5 got." in said[0]
+    assert "of 5 messages 1 were not sent" in said[1]
+    assert "the cell that defines produce_from_cell has an error: correct it, and run it again" in said[2]
+    # "# %%worker" is line 1, and an empty line comes next.
+    assert "ValueError" in said[3]
+    assert "at line 5 of its cell. Its processes are gone." in said[3]
