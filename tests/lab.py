@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page, Playwright
 
+OPEN_WITHIN = 90  # seconds
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 TOKEN = "tests"
 
@@ -167,17 +168,22 @@ class Lab:
             page.goto(f"{self.url}/lab/tree/{chapter}?token={TOKEN}&reset")
             page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
         page.evaluate(
-            """async path => {
-                await jupyterapp.restored;
-                while (jupyterapp.shell.currentWidget?.context?.path !== path) {
-                    await new Promise(resolve => setTimeout(resolve, 50));
-                }
-                const panel = jupyterapp.shell.currentWidget;
-                await panel.context.ready;
-                await panel.sessionContext.ready;
-                await panel.sessionContext.session.kernel.info;
+            """async ([path, seconds]) => {
+                const open = async () => {
+                    await jupyterapp.restored;
+                    while (jupyterapp.shell.currentWidget?.context?.path !== path) {
+                        await new Promise(resolve => setTimeout(resolve, 50));
+                    }
+                    const panel = jupyterapp.shell.currentWidget;
+                    await panel.context.ready;
+                    await panel.sessionContext.ready;
+                    await panel.sessionContext.session.kernel.info;
+                };
+                const late = new Promise((_, reject) => setTimeout(
+                    () => reject(new Error(`${path} took more than ${seconds} seconds`)), seconds * 1000));
+                await Promise.race([open(), late]);
             }""",
-            chapter,
+            [chapter, OPEN_WITHIN],
         )
 
     def leave(self, page: Page) -> None:

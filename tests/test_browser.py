@@ -189,6 +189,63 @@ def test_every_chapter_is_read_here() -> None:
     assert {*PLAYS, *WITHOUT_PANEL} == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
 
 
+WRONG = """%%worker
+def send_numbers(queue, count):
+    for number in range(count):
+        queue.put(number)
+"""
+RIGHT = WRONG + "    queue.put(None)\n"
+
+
+def run_cell(page: Page, text: str, source: str = "") -> None:
+    """Run the cell that has a text in it, after typing another source into it if there is one."""
+    editor = page.locator(".jp-CodeCell").filter(has_text=text).locator(".cm-content")
+    editor.click()
+    if source:
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.insert_text(source)
+    page.keyboard.press("Control+Enter")
+
+
+def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContext]) -> None:
+    """The first to be opened: the chapters come after it, in the same page."""
+    lab, context = desk
+    page = context.new_page()
+    try:
+        lab.open(page, "exercises/02-queue.ipynb")
+        run_cell(page, "%load_ext ipc_helpers")
+        check = 'check("02.1")'
+        said = page.locator(".jp-CodeCell").filter(has_text=check).locator(".jp-OutputArea-output")
+        run_cell(page, "def send_numbers")
+        run_cell(page, check)
+        expect(said).to_contain_text("Not yet written: line 5 ", timeout=60_000)
+
+        run_cell(page, "def send_numbers", WRONG)
+        run_cell(page, check)
+        expect(said).to_contain_text(
+            "Not yet right, line 4: the numbers came, but no sentinel.", timeout=60_000
+        )
+        hint = page.locator("details").filter(has_text="The sentinel is one more put").first
+        expect(hint.locator("p")).to_be_hidden()
+        hint.locator("summary").click()
+        expect(hint.locator("p")).to_be_visible()
+
+        run_cell(page, "def send_numbers", RIGHT)
+        run_cell(page, check)
+        expect(said).to_contain_text(
+            "Right: the numbers 0 to 4 came out of the queue in order", timeout=60_000
+        )
+        found = Axe().run(page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
+        impacts = {violation["impact"] for violation in found.response["violations"]}
+        assert impacts.isdisjoint({"serious", "critical"})
+        assert lab.workers() == []
+        lab.leave(page)
+    except BaseException:
+        page.close()
+        lab.end_kernels()
+        raise
+
+
 @of_every_chapter
 def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
     code = cells(reader.page)
@@ -369,57 +426,3 @@ def test_console_shows_no_error(reader: Reader) -> None:
 def test_no_request_leaves_the_machine(reader: Reader) -> None:
     own = (reader.lab.url, reader.lab.url.replace("http", "ws"), "data:", "blob:")
     assert [url for url in reader.requests if not url.startswith(own)] == []
-
-
-WRONG = """%%worker
-def send_numbers(queue, count):
-    for number in range(count):
-        queue.put(number)
-"""
-RIGHT = WRONG + "    queue.put(None)\n"
-
-
-def run_cell(page: Page, text: str, source: str = "") -> None:
-    """Run the cell that has a text in it, after typing another source into it if there is one."""
-    editor = page.locator(".jp-CodeCell").filter(has_text=text).locator(".cm-content")
-    editor.click()
-    if source:
-        page.keyboard.press("ControlOrMeta+a")
-        page.keyboard.insert_text(source)
-    page.keyboard.press("Control+Enter")
-
-
-def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContext]) -> None:
-    lab, context = desk
-    page = context.new_page()
-    try:
-        lab.open(page, "exercises/02-queue.ipynb")
-        run_cell(page, "%load_ext ipc_helpers")
-        check = 'check("02.1")'
-        said = page.locator(".jp-CodeCell").filter(has_text=check).locator(".jp-OutputArea-output")
-        run_cell(page, "def send_numbers")
-        run_cell(page, check)
-        expect(said).to_contain_text("Not yet written: line 5 ", timeout=60_000)
-
-        run_cell(page, "def send_numbers", WRONG)
-        run_cell(page, check)
-        expect(said).to_contain_text(
-            "Not yet right, line 4: the numbers came, but no sentinel.", timeout=60_000
-        )
-        hint = page.locator("details").filter(has_text="The sentinel is one more put").first
-        expect(hint.locator("p")).to_be_hidden()
-        hint.locator("summary").click()
-        expect(hint.locator("p")).to_be_visible()
-
-        run_cell(page, "def send_numbers", RIGHT)
-        run_cell(page, check)
-        expect(said).to_contain_text(
-            "Right: the numbers 0 to 4 came out of the queue in order", timeout=60_000
-        )
-        found = Axe().run(page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
-        impacts = {violation["impact"] for violation in found.response["violations"]}
-        assert impacts.isdisjoint({"serious", "critical"})
-        assert lab.workers() == []
-    finally:
-        page.close()
-        lab.end_kernels()

@@ -283,6 +283,15 @@ def test_solutions(check: Callable[[Chapter], Iterator[str]], path: Path) -> Non
     assert list(check(read(path))) == []
 
 
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_each_check_of_a_solution_says_right(path: Path) -> None:
+    checks = [cell for _, cell in read(path).code if cell.source.startswith("check(")]
+    assert len(checks) >= 4
+    said = [output.data["text/plain"] for cell in checks for output in cell.outputs]
+    assert [text for text in said if not text.startswith("Right: ")] == []
+    assert len(said) == len(checks)
+
+
 def test_each_chapter_but_the_first_has_exercises() -> None:
     assert [path.name for path in SOLUTIONS] == [path.name for path in CHAPTERS[1:]]
 
