@@ -209,6 +209,17 @@ class NotRightError(AssertionError):
         return [str(self)]  # the frames of the check tell a student nothing
 
 
+def short(value: object) -> str:
+    """Return the ``repr`` of what a worker made, cut where it is long."""
+    text = repr(value)
+    return text if len(text) < 80 else text[:60] + " …"
+
+
+def listed(values: object) -> str:
+    """Return "1, 2, None" for a list or a tuple, "nothing" for an empty one, and another value alone."""
+    return ", ".join(map(short, values if isinstance(values, (list, tuple)) else [values])) or "nothing"
+
+
 def run(exercise: Exercise, cell: WorkerCell | None) -> Verdict:
     """Check what a reader wrote.
 

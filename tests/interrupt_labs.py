@@ -1,6 +1,6 @@
 """Interrupt each failing lab of chapter 06 at some moment; print what is left after each.
 
-Run by tests/test_pitfalls.py, since an interrupt reaches the main thread of a process alone.
+Run by tests/test_diagnosis.py, since an interrupt reaches the main thread of a process alone.
 """
 
 from __future__ import annotations

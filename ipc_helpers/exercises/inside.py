@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ipc_helpers.checks import Exercise, Mistake
+from ipc_helpers.checks import Exercise, Mistake, listed
 from ipc_helpers.workers.trials import NOTHING, inside
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen
-
-
-def _listed(values: list[Any]) -> str:
-    return ", ".join(map(repr, values)) or "nothing"
 
 
 def _returned_instead(seen: Seen, name: str, hint: str) -> Mistake | None:
@@ -44,7 +40,7 @@ def _judge_send_states(seen: Seen) -> str | Mistake:
         what = f"one message came, {messages[0]!r}"
         return Mistake(what, "put after each letter, inside of the loop", line)
     hint = "for the letters a, b and c, put ['a'], then ['a', 'b'], then ['a', 'b', 'c']"
-    return Mistake(f"out of the queue came {_listed(messages)}", hint, line)
+    return Mistake(f"out of the queue came {listed(messages)}", hint, line)
 
 
 def _judge_put_or_describe(seen: Seen) -> str | Mistake:
@@ -68,7 +64,7 @@ def _judge_put_or_describe(seen: Seen) -> str | Mistake:
         what = "of each value the repr came, even of 1 and 'three'"
         return Mistake(what, "put the value itself where pickle takes it", line)
     hint = "put one message for each value, in their order: the value, or its repr"
-    return Mistake(f"out of the queue came {_listed(messages)}", hint, line)
+    return Mistake(f"out of the queue came {listed(messages)}", hint, line)
 
 
 def _judge_leave(seen: Seen) -> str | Mistake:
@@ -78,10 +74,10 @@ def _judge_leave(seen: Seen) -> str | Mistake:
         hint = "there the process has to wait for its feeder thread"
         return Mistake(what, hint, seen.line_of("cancel_join_thread", "put", "put_nowait", "leave"))
     if kept != [1, 2, 3]:
-        what = f"with waits=True, {_listed(kept)} came out of the queue"
+        what = f"with waits=True, {listed(kept)} came out of the queue"
         return Mistake(what, "put 1, 2 and 3, each once", seen.line_of("put", "put_nowait", "leave"))
     if lost:
-        what = f"with waits=False, {_listed(lost)} came out of the queue"
+        what = f"with waits=False, {listed(lost)} came out of the queue"
         return Mistake(what, "put into the queue that was given", seen.line_of("put", "leave"))
     if predicted not in ((3, 0), [3, 0]):
         what = f"your prediction was {predicted!r}, and (3, 0) came"
@@ -98,7 +94,7 @@ def _judge_do_tasks(seen: Seen) -> str | Mistake:
     tasks = [task for task, _ in done]
     line = seen.line_of("task_done", "do_tasks")
     if tasks != list(inside.TASKS):
-        what = f"work() was called for {_listed(tasks)}, and the tasks were {_listed([*inside.TASKS])}"
+        what = f"work() was called for {listed(tasks)}, and the tasks were {listed([*inside.TASKS])}"
         return Mistake(what, "call it once for each task", seen.line_of("work", "do_tasks"))
     if unfinished == len(inside.TASKS) + 1:
         what = f"task_done() was never called: a join() would wait for {unfinished} messages"
@@ -144,7 +140,7 @@ def _judge_in_order(seen: Seen) -> str | Mistake:
         hint = "keep a value whose turn has not come, until those before it are passed on"
         return Mistake(what, hint, line)
     if values != list(inside.VALUES):
-        what = f"out of the queue for the results came {_listed(results)}"
+        what = f"out of the queue for the results came {listed(results)}"
         return Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", line)
     for number, count in got:
         if count < inside.PASSED_ON[number]:

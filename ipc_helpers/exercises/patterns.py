@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ipc_helpers.checks import Exercise, Mistake
+from ipc_helpers.checks import Exercise, Mistake, listed
 from ipc_helpers.workers.trials import NOTHING, patterns
 
 if TYPE_CHECKING:
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
 _EVEN = [number for number in patterns.NUMBERS if number % 2 == 0]
 _ANSWERS = [(4, 2.0), (-1, "ValueError"), ("nine", "TypeError"), (9, 3.0)]
-
-
-def _listed(values: Any) -> str:
-    return ", ".join(map(repr, values)) or "nothing"
 
 
 def _counted(count: int, word: str) -> str:
@@ -49,8 +45,8 @@ def _judge_send_to_all(seen: Seen) -> str | Mistake:
         return Mistake("a list came in one message", "call put() once for each message", _last_put(seen))
     sentinels = messages.count(None)
     if [message for message in messages if message is not None] != expected:
-        what = f"out of the queue came {_listed(messages)}"
-        return Mistake(what, f"put {_listed(expected)}, each once, and then the sentinels", line)
+        what = f"out of the queue came {listed(messages)}"
+        return Mistake(what, f"put {listed(expected)}, each once, and then the sentinels", line)
     if None in messages[: len(expected)]:
         what = "a sentinel came before the last message, and a consumer may stop at it"
         return Mistake(
@@ -78,7 +74,7 @@ def _judge_keep_even(seen: Seen) -> str | Mistake:
     if not messages and (mistake := _returned_instead(seen, "keep_even")):
         return mistake
     if sorted(map(repr, numbers)) != sorted(map(repr, _EVEN)):
-        what = f"of the numbers 1 to 6, {_listed(sorted(numbers, key=repr))} came out of the stage"
+        what = f"of the numbers 1 to 6, {listed(sorted(numbers, key=repr))} came out of the stage"
         return Mistake(what, "hand on the even ones, each once, in a message of its own", line)
     if sentinels == 0:
         what = "the even numbers came out, and no sentinel, so the stage below would wait for ever"
@@ -103,7 +99,7 @@ def _judge_answer(seen: Seen) -> str | Mistake:
     if not results and (mistake := _returned_instead(seen, "answer")):
         return mistake
     if results != _ANSWERS:
-        what = f"out of the results came {_listed(results)}"
+        what = f"out of the results came {listed(results)}"
         hint = "for each task put a pair: the task, and its answer or the name of the exception"
         return Mistake(what, hint, seen.line_of("put", "put_nowait", "answer"))
     if unfinished == put:
@@ -147,7 +143,7 @@ def _judge_run_tasks(seen: Seen) -> str | Mistake:
     if list(answers) != expected:
         what = f"{_counted(len(answers), 'answer')} came back for {len(expected)} tasks"
         if len(answers) == len(expected):
-            what = f"for the tasks a, b, c and d, {_listed(answers)} came back"
+            what = f"for the tasks a, b, c and d, {listed(answers)} came back"
         hint = "get as many results as there are tasks, and return one answer for each task"
         return Mistake(what, hint, seen.line_of("empty", "get", "run_tasks"))
     if seen.facts["started"] != patterns.WORKERS:
@@ -175,7 +171,7 @@ def _judge_finish(seen: Seen) -> str | Mistake:
         what = f"the function returned {answers!r}"
         return Mistake(what, "return a dictionary, from each request to its answer", seen.line_of("finish"))
     if asked != ["c"] and asked:
-        what = f"spare was asked for {_listed(asked)}, and one worker had died, that of 'c'"
+        what = f"spare was asked for {listed(asked)}, and one worker had died, that of 'c'"
         return Mistake(what, "send spare what the dead worker had, once", line)
     for request, text in zip("abc", "ABC", strict=True):
         if answers.get(request) == text:

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers.checks import Exercise, Mistake
+from ipc_helpers.checks import Exercise, Mistake, listed, short
 from ipc_helpers.workers.trials import NOTHING, pipes
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen
-
-
-def _listed(values: Any) -> str:
-    values = values if isinstance(values, (list, tuple)) else [values]
-    return ", ".join(map(_short, values)) or "nothing"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else text[:60] + " …"
 
 
 def _is_list(value: Any) -> bool:
@@ -36,7 +26,7 @@ def _judge_receive_to_the_end(seen: Seen) -> str | Mistake:
     if _is_list(returned) and list(returned) == expected:
         return "'a', None and 'b' came, and the worker returned at the end of the pipe"
     if early:
-        what = f"the worker returned {_short(returned)} before the first message was sent"
+        what = f"the worker returned {short(returned)} before the first message was sent"
         hint = "no message yet is not the end: let recv() wait, until EOFError says that no more will come"
         return Mistake(what, hint, seen.line_of("poll", "wait", "recv", "receive_to_the_end"))
     if _is_list(returned) and list(returned) == ["a"]:
@@ -49,7 +39,7 @@ def _judge_receive_to_the_end(seen: Seen) -> str | Mistake:
         what = "three messages came, and the worker returned nothing"
         hint = "collect the messages in a list, and return it when EOFError has come"
         return Mistake(what, hint, seen.line_of("receive_to_the_end"))
-    what = f"of 'a', None and 'b', the worker returned {_short(returned)}"
+    what = f"of 'a', None and 'b', the worker returned {short(returned)}"
     return Mistake(what, "return a list of all messages, in order", seen.line_of("receive_to_the_end"))
 
 
@@ -59,21 +49,21 @@ def _judge_ask(seen: Seen) -> str | Mistake:
     replies = [pipes.brief(request.upper()) for request in pipes.REQUESTS]
     defined = seen.line_of("ask")
     if not requests:
-        what = f"no request came, and the worker returned {_short(returned)}"
+        what = f"no request came, and the worker returned {short(returned)}"
         return Mistake(what, "send each request through the connection", seen.line_of("send", "ask"))
     if requests != expected:
-        what = f"of 3 requests, the other process received {_listed(requests)}"
+        what = f"of 3 requests, the other process received {listed(requests)}"
         hint = "send each request once, as it is, in a message of its own"
         return Mistake(what, hint, seen.line_of("send", "ask"))
     if not _is_list(returned):
-        what = f"3 requests were answered, and the worker returned {_short(returned)}"
+        what = f"3 requests were answered, and the worker returned {short(returned)}"
         return Mistake(what, "return a list of all replies", defined)
     if list(returned) != replies and len(returned) < 3:
         what = f"of 3 replies, the worker returned {len(returned)}"
         hint = "a reply takes a moment: let recv() wait for it, once after each request"
         return Mistake(what, hint, seen.line_of("poll", "recv", "ask"))
     if list(returned) != replies:
-        what = f"the worker returned {_listed(returned)}"
+        what = f"the worker returned {listed(returned)}"
         return Mistake(what, "return what recv() returned, in the order of the requests", defined)
     if closed is not True:
         what = "all 3 replies came, and the worker returned without closing the connection"
@@ -87,13 +77,13 @@ def _judge_collect(seen: Seen) -> str | Mistake:
     expected = [pipes.brief(pipes.BLOB)] * pipes.BLOBS
     defined = seen.line_of("collect")
     if not _is_list(some):
-        what = f"the worker returned {_short(some)}, not a list of the {pipes.BLOBS} messages"
+        what = f"the worker returned {short(some)}, not a list of the {pipes.BLOBS} messages"
         return Mistake(what, "return all messages, once the pipe has ended", defined)
     if list(some) != expected:
         what = f"of {pipes.BLOBS} messages, the worker returned {len(some)}"
         return Mistake(what, "receive until EOFError, and return all", seen.line_of("recv", "collect"))
     if not _is_list(none) or len(none):
-        what = f"a producer sent nothing, and the worker returned {_short(none)}"
+        what = f"a producer sent nothing, and the worker returned {short(none)}"
         return Mistake(what, "then the list is empty", defined)
     if alive:
         hint = "when the pipe has ended, join the producer"
@@ -110,7 +100,7 @@ def _judge_receive_into(seen: Seen) -> str | Mistake:
     line = seen.line_of("recv_bytes_into", "receive_into")
     defined = seen.line_of("receive_into")
     if got is None:
-        what = f"the worker returned {_short(returned)}"
+        what = f"the worker returned {short(returned)}"
         return Mistake(what, "return a list of all messages, when the pipe has ended", defined)
     whole = [part for part in got if isinstance(part, bytes) and len(part) == pipes.ROOM]
     if whole:
@@ -133,16 +123,16 @@ def _judge_receive_into(seen: Seen) -> str | Mistake:
         what = "the worker returned after the first message that did not fit into the room"
         return Mistake(what, "after BufferTooShort, the connection goes on: receive the next one", line)
     if got != wanted:
-        what = f"of {_listed(wanted)}, the worker returned {_listed(got)}"
+        what = f"of {listed(wanted)}, the worker returned {listed(got)}"
         return Mistake(what, "return the bytes of each message, in order", defined)
     if room == bytes(pipes.ROOM):
         what = "all messages came, but nothing was written into the room"
         return Mistake(what, "receive with recv_bytes_into(room)", seen.line_of("recv_bytes", "receive_into"))
     if room != b"xyc\0":
-        what = f"all messages came, and the room holds {_short(room)} in the end, not b'xyc\\x00'"
+        what = f"all messages came, and the room holds {short(room)} in the end, not b'xyc\\x00'"
         return Mistake(what, "write into the room with recv_bytes_into() alone", line)
     if not _is_list(predicted) or list(predicted) != [0, room]:
-        what = f"your prediction was {_short(predicted)}, and no message was lost, and room held {room!r}"
+        what = f"your prediction was {short(predicted)}, and no message was lost, and room held {room!r}"
         hint = (
             "a message that is too long is not written. A shorter one leaves the bytes behind it as they were"
         )
@@ -159,7 +149,7 @@ def _judge_gather(seen: Seen) -> str | Mistake:
             hint = "at its end, a pipe stays ready: take it out of those that you wait for"
             return Mistake(what, hint, seen.line_of("recv", "gather"))
         if not (_is_list(returned) and len(returned) == 2 and isinstance(returned[0], dict)):
-            what = f"the worker returned {_short(returned)}"
+            what = f"the worker returned {short(returned)}"
             hint = "return two things: a dictionary with a list for each name, and a list of names"
             return Mistake(what, hint, defined)
     for what, (messages, names), sent, still_open in (
@@ -169,12 +159,12 @@ def _judge_gather(seen: Seen) -> str | Mistake:
         for name, expected in sent.items():
             got = messages.get(name, [])
             if not _is_list(got) or list(got) != expected:
-                count = len(got) if _is_list(got) else _short(got)
+                count = len(got) if _is_list(got) else short(got)
                 missing = f"{what}; of {len(expected)} sent through {name!r}, the worker returned {count}"
                 hint = "wait up to so many seconds each time, and go on with the others when one has ended"
                 return Mistake(missing, hint, seen.line_of("recv", "gather"))
         if not _is_list(names) or list(names) != still_open:
-            named = f"{what}, and the list of those that had not ended was {_short(names)}"
+            named = f"{what}, and the list of those that had not ended was {short(names)}"
             hint = "a pipe has ended when its recv() raises EOFError; return the names of the others"
             return Mistake(named, hint, defined)
     return "all messages of three pipes came; and of two others, the one that stayed open was named"

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers.checks import Exercise, Mistake
+from ipc_helpers.checks import Exercise, Mistake, listed, short
 from ipc_helpers.workers.trials import NOTHING, pitfalls
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen
 
 
-def _listed(values: Any) -> str:
-    values = values if isinstance(values, (list, tuple)) else [values]
-    return ", ".join(map(_short, values)) or "nothing"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else text[:60] + " …"
-
-
 def _judge_get_or(seen: Seen) -> str | Mistake:
     alone, served = seen.facts.get("alone"), seen.facts.get("served")
     line = seen.line_of("get", "get_nowait", "get_or")
     if alone != pitfalls.DEFAULT:
-        what = f"nothing came in time, and the worker returned {_short(alone)}, not the default"
+        what = f"nothing came in time, and the worker returned {short(alone)}, not the default"
         return Mistake(what, "return the default where you catch the exception", seen.line_of("get_or"))
     if served == 0 and isinstance(served, int):
         return "with an empty queue, the default came back; with a message that was late, the message"
@@ -36,14 +26,14 @@ def _judge_get_or(seen: Seen) -> str | Mistake:
     if served == pitfalls.DEFAULT:
         what = "the message 0 came, and the worker returned the default"
         return Mistake(what, "a message may be 0 or empty: return it whatever it is", line)
-    what = f"the message 0 came, and the worker returned {_short(served)}"
+    what = f"the message 0 came, and the worker returned {short(served)}"
     return Mistake(what, "return what get() returns", line)
 
 
 def _judge_dismiss(seen: Seen) -> str | Mistake:
     returned, exitcode = seen.facts.get("returned"), seen.facts.get("exitcode")
     if seen.facts.get("alive"):
-        what = f"the consumer still ran when the worker returned {_short(returned)}"
+        what = f"the consumer still ran when the worker returned {short(returned)}"
         hint = "after its sentinel, wait for the end of its process"
         return Mistake(what, hint, seen.line_of("put", "put_nowait", "join", "dismiss"))
     if not seen.facts.get("free"):
@@ -54,7 +44,7 @@ def _judge_dismiss(seen: Seen) -> str | Mistake:
         )
         return Mistake(what, hint, seen.line_of("terminate", "kill", "dismiss"))
     if returned != 0 or returned is False:
-        what = f"the consumer ended with exit code 0, and the worker returned {_short(returned)}"
+        what = f"the consumer ended with exit code 0, and the worker returned {short(returned)}"
         hint = "return the exitcode of the process, once it has ended"
         return Mistake(what, hint, seen.line_of("dismiss"))
     return "the consumer ended by itself, with exit code 0, and its queue can be used again"
@@ -66,26 +56,26 @@ def _judge_exit_codes(seen: Seen) -> str | Mistake:
     line = seen.line_of("exit_codes")
     ended = seen.line_of("terminate", "kill", "exit_codes")
     if not isinstance(codes, (list, tuple)):
-        what = f"exit_codes() returned {_short(codes)}"
+        what = f"exit_codes() returned {short(codes)}"
         return Mistake(what, "return a list, with an exit code for each process", line)
     if list(codes) != expected and [code for code in codes if code is not None] == [0, 0, 1]:
-        what = f"exit_codes() returned {_listed(codes)}: the None is missing, or not in its place"
+        what = f"exit_codes() returned {listed(codes)}: the None is missing, or not in its place"
         return Mistake(what, "keep the order, and put None where a process still runs", line)
     if len(codes) == 4 and [*codes[:1], *codes[2:]] == [0, 0, 1] and codes[1] is not None:
-        what = f"for get_word, which still ran, exit_codes() returned {_short(codes[1])}"
+        what = f"for get_word, which still ran, exit_codes() returned {short(codes[1])}"
         return Mistake(what, "read the exit codes before you end what still runs", ended)
     if list(codes) != expected:
-        what = f"exit_codes() returned {_listed(codes)}"
+        what = f"exit_codes() returned {listed(codes)}"
         return Mistake(what, "return the exitcode of each process, in their order", line)
     if alive := seen.facts.get("alive"):
-        what = f"{_listed(alive)} still ran when exit_codes() returned"
+        what = f"{listed(alive)} still ran when exit_codes() returned"
         return Mistake(what, "end what still runs with terminate(), then join it", ended)
     if not isinstance(slow, (list, tuple)) or list(slow) != [0]:
-        what = f"a process that ends in half a second had 5, and exit_codes() returned {_listed(slow)}"
+        what = f"a process that ends in half a second had 5, and exit_codes() returned {listed(slow)}"
         hint = "give each process the seconds: join() has a timeout"
         return Mistake(what, hint, seen.line_of("join", "exit_codes"))
     if not isinstance(predicted, (list, tuple)) or list(predicted) != expected:
-        what = f"your prediction was {_short(predicted)}, and the exit codes are (0, None, 0, 1)"
+        what = f"your prediction was {short(predicted)}, and the exit codes are (0, None, 0, 1)"
         hint = (
             "None is for one that still runs. An exception in the worker makes it 1, one in the feeder "
             "thread does not"
@@ -105,10 +95,10 @@ def _judge_serve(seen: Seen) -> str | Mistake:
             return (
                 "each of three tasks was answered, the one that raised too; without tasks, the worker ended"
             )
-        what = f"after the last task nothing came, and out of the results came {_listed(few)}"
+        what = f"after the last task nothing came, and out of the results came {listed(few)}"
         return Mistake(what, "when no task comes in time, return, and put nothing", line)
     if not results and returned not in (None, NOTHING):
-        what = f"the worker returned {_short(returned)}, and put nothing"
+        what = f"the worker returned {short(returned)}, and put nothing"
         return Mistake(what, "put a result for each task", seen.line_of("serve"))
     if (pitfalls.AFTER, float(pitfalls.AFTER)) in results:
         what = "after None, a task was answered"
@@ -129,12 +119,12 @@ def _judge_serve(seen: Seen) -> str | Mistake:
     if results in ([3.5, bad[1], 4.0], [3.5, bad, 4.0]):
         return Mistake("results came without their tasks", "put a pair: the task, and its result", line)
     if len(results) == 3 and [results[0], results[2]] == [good, late]:
-        what = f"for the task that raised came {_short(results[1])}"
+        what = f"for the task that raised came {short(results[1])}"
         return Mistake(what, "put the task, and the repr of the exception", line)
     if any(isinstance(pair, tuple) and pair[:1] == (None,) for pair in results):
         what = "the sentinel None was taken for a task"
         return Mistake(what, "look for None before you call the function", seen.line_of("get", "serve"))
-    what = f"out of the results came {_listed(results)}"
+    what = f"out of the results came {listed(results)}"
     return Mistake(what, "for each task put a pair: the task, and what the function makes of it", line)
 
 
@@ -153,7 +143,7 @@ def _judge_supervise(seen: Seen) -> str | Mistake:
         what = "the producer was never started"
         return Mistake(what, "start a process for each run", seen.line_of("Process", "supervise"))
     if runs != [*range(len(runs))]:
-        what = f"produce was given the numbers {_listed(runs)} for its runs"
+        what = f"produce was given the numbers {listed(runs)} for its runs"
         hint = "the first run has the number 0, and the next one the next number"
         return Mistake(what, hint, seen.line_of("Process", "supervise"))
     if recovered == ["a part"]:
@@ -177,7 +167,7 @@ def _judge_supervise(seen: Seen) -> str | Mistake:
         what = f"the worker returned no messages, after {len(runs)} runs"
         return Mistake(what, "return what the run sent that ended well", line)
     if not isinstance(recovered, (list, tuple)) or list(recovered) != expected:
-        count = f"{len(recovered)} messages" if isinstance(recovered, (list, tuple)) else _short(recovered)
+        count = f"{len(recovered)} messages" if isinstance(recovered, (list, tuple)) else short(recovered)
         what = f"of {pitfalls.BLOBS} messages of the run that ended well, the worker returned {count}"
         return Mistake(what, "receive until EOFError, and return all of them as a list", receives)
     if runs != [0, 1, 2]:
@@ -187,7 +177,7 @@ def _judge_supervise(seen: Seen) -> str | Mistake:
         what = f"with tries=2, a producer that always fails was started {len(failed_runs or ())} times"
         return Mistake(what, "count the runs", line)
     if failed is not None:
-        what = f"each run failed, and the worker returned {_short(failed)}"
+        what = f"each run failed, and the worker returned {short(failed)}"
         return Mistake(what, "return None when no run ended well", line)
     if seen.facts.get("alive"):
         what = "a producer still ran when the worker returned"

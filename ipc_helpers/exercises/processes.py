@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers.checks import Exercise, Mistake
+from ipc_helpers.checks import Exercise, Mistake, listed, short
 from ipc_helpers.workers.trials import NOTHING, processes
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def _judge_count_words(seen: Seen) -> str | Mistake:
     if codes == [count, 0]:
         return f"for a text of {count} words, the exit code was {count}; for an empty one, 0"
     if code == 0 and value not in (None, NOTHING):
-        what = f"the worker returned {_short(value)}, and the exit code was 0"
+        what = f"the worker returned {short(value)}, and the exit code was 0"
         hint = "a process throws away what its worker returns; sys.exit() sets the exit code"
         return Mistake(what, hint, seen.line_of("count_words"))
     if code == 0 and seen.line_of("print"):
@@ -46,7 +46,7 @@ def _judge_prove(seen: Seen) -> str | Mistake:
         hint = "target takes the function itself, without parentheses, and start() starts the child"
         return Mistake(what, hint, seen.line_of("append_one", "run", "prove"))
     if not isinstance(three, tuple) or len(three) != 2:
-        what = f"prove() returned {_short(three)}"
+        what = f"prove() returned {short(three)}"
         return Mistake(what, "return two numbers", seen.line_of("prove"))
     if three[0] is None:
         what = "prove() returned None for the exit code"
@@ -59,10 +59,10 @@ def _judge_prove(seen: Seen) -> str | Mistake:
         what = "prove() returned (4, 3): nothing was appended to the list here"
         return Mistake(what, "append a number between making the process and starting it", starts)
     if three != (5, 4):
-        what = f"for a list of three numbers, prove() returned {_short(three)}"
+        what = f"for a list of three numbers, prove() returned {short(three)}"
         return Mistake(what, "return the child's exit code, then the length of your list", starts)
     if _tuple(seen.facts.get("five")) != (7, 6):
-        what = f"for a list of five numbers, prove() returned {_short(_tuple(seen.facts.get('five')))}"
+        what = f"for a list of five numbers, prove() returned {short(_tuple(seen.facts.get('five')))}"
         hint = "return what the child left and how long the list is, whatever the list"
         return Mistake(what, hint, seen.line_of("prove"))
     if predicted == (5, 4):
@@ -72,7 +72,7 @@ def _judge_prove(seen: Seen) -> str | Mistake:
         hint = "the child got a copy. Was it made with the process, or at its start?"
     elif predicted == (5, 5):
         hint = "the child appends to a copy of the list, in its own memory"
-    what = f"your prediction was {_short(predicted)}, and it was (5, 4)"
+    what = f"your prediction was {short(predicted)}, and it was (5, 4)"
     return Mistake(what, hint, seen.line_of("predict"))
 
 
@@ -89,7 +89,7 @@ def _judge_count_all(seen: Seen) -> str | Mistake:
         what = "count_all() returned the processes"
         return Mistake(what, "each process that has ended has its exitcode", line)
     if not isinstance(codes, (list, tuple)):
-        return Mistake(f"count_all() returned {_short(codes)}", "return a list of exit codes", line)
+        return Mistake(f"count_all() returned {short(codes)}", "return a list of exit codes", line)
     codes = list(codes)
     if codes == expected and seen.facts.get("begun") != len(expected):
         what = f"count_all() returned the right numbers, and {seen.facts.get('begun')} children had counted"
@@ -108,16 +108,16 @@ def _judge_count_all(seen: Seen) -> str | Mistake:
         hint = "what a child changes changes in its own memory alone; ask each process for its exit code"
         return Mistake("count_all() returned an empty list", hint, line)
     if None in codes and seen.facts.get("alive"):
-        what = f"count_all() returned {_listed(codes)} while children still ran"
+        what = f"count_all() returned {listed(codes)} while children still ran"
         return Mistake(what, "wait for each child before you read its exit code", seen.line_of("start"))
     if None in codes:
-        what = f"count_all() returned {_listed(codes)}"
+        what = f"count_all() returned {listed(codes)}"
         hint = "join() returns None in any case; the exit code is an attribute of the process"
         return Mistake(what, hint, seen.line_of("join", "count_all"))
     if len(codes) == len(expected) and sorted(codes, key=repr) == sorted(expected, key=repr):
-        what = f"the exit codes came in another order than the texts: {_listed(codes)}"
+        what = f"the exit codes came in another order than the texts: {listed(codes)}"
         return Mistake(what, "go through the children in the order in which you made them", line)
-    what = f"the children left {_listed(expected)}, and count_all() returned {_listed(codes)}"
+    what = f"the children left {listed(expected)}, and count_all() returned {listed(codes)}"
     return Mistake(what, "return the exit code of each child", line)
 
 
@@ -130,7 +130,7 @@ def _judge_wait_or_end(seen: Seen) -> str | Mistake:
         return Mistake(what, "return True or False", seen.line_of("exit", "wait_or_end"))
     others = [item["said"] for item in found if item["said"] not in (True, False)]
     if others:
-        what = f"wait_or_end() returned {_short(others[0])}"
+        what = f"wait_or_end() returned {short(others[0])}"
         return Mistake(what, "return True or False in each case", line)
     if not returns["said"] and returns["code"] != 0:
         what = "a process that ends after a moment had 60 seconds, and was not given them"
@@ -169,7 +169,7 @@ def _judge_try_all(seen: Seen) -> str | Mistake:
         what = "try_all() returned the children, and not what ran in them returned"
         return Mistake(what, "each child has a result", line)
     if not isinstance(found, (list, tuple)) or len(found) != len(processes.NUMBERS):
-        what = f"for three numbers, try_all() returned {_short(found)}"
+        what = f"for three numbers, try_all() returned {short(found)}"
         return Mistake(what, "return a list with one thing for each argument, whichever of them fail", line)
     if any("was called in the parent" in repr(item) for item in found):
         what = "the function ran in the parent"
@@ -180,13 +180,13 @@ def _judge_try_all(seen: Seen) -> str | Mistake:
         hint = "return its repr(): not every exception can be sent, a text can"
         return Mistake(what, hint, seen.line_of("attempt"))
     if found[1] != text:
-        what = f"for 3, which raises {text}, came {_short(found[1])}"
+        what = f"for 3, which raises {text}, came {short(found[1])}"
         hint = "return the repr() of the exception: it names the kind, and what is wrong"
         if "WorkerError" in repr(found[1]):
             hint = "catch it in attempt, in the child: a WorkerError is what the parent gets"
         return Mistake(what, hint, seen.line_of("str", "attempt"))
     if list(found) != [4, text, 0]:
-        what = f"for 8, 3 and 0 came {_listed(found)}"
+        what = f"for 8, 3 and 0 came {listed(found)}"
         return Mistake(what, "return what the function returns, whatever it is", seen.line_of("attempt"))
     if seen.facts.get("alive"):
         what = "a child still ran when try_all() returned"
@@ -196,15 +196,6 @@ def _judge_try_all(seen: Seen) -> str | Mistake:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _listed(values: list[Any] | tuple[Any, ...]) -> str:
-    return ", ".join(map(_short, values)) or "nothing"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else text[:60] + " …"
 
 
 _PARENT = "target takes the function itself, without parentheses, and start() has the child call it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipc_helpers.checks import Exercise, Mistake
+from ipc_helpers.checks import Exercise, Mistake, listed
 from ipc_helpers.workers.trials import NOTHING, queues
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def _judge_send_numbers(seen: Seen) -> str | Mistake:
         return Mistake("all numbers came in one message", "call put() once for each number", line)
     if None in messages[:-1]:
         return Mistake("a sentinel came before the last number", "put None once, after the loop", line)
-    got = ", ".join(map(repr, messages)) or "nothing"
-    return Mistake(f"out of the queue came {got}", "for count=5, put 0, 1, 2, 3, 4 and then None", line)
+    return Mistake(
+        f"out of the queue came {listed(messages)}", "for count=5, put 0, 1, 2, 3, 4 and then None", line
+    )
 
 
 def _judge_add_up(seen: Seen) -> str | Mistake:
@@ -81,7 +82,7 @@ def _judge_send_or_give_up(seen: Seen) -> str | Mistake:
     sent, left = seen.facts["sent"], seen.facts["left"]
     line = seen.line_of("put", "put_nowait", "send_or_give_up")
     if sent != ["a", "b"]:
-        what = f"into a queue of maxsize=2 went {', '.join(map(repr, sent)) or 'nothing'}"
+        what = f"into a queue of maxsize=2 went {listed(sent)}"
         return Mistake(what, "put the messages in order, each once", line)
     if left == ["d"]:
         what = "the message 'c', for which there was no room, is lost"
