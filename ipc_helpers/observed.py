@@ -202,7 +202,9 @@ def _look(main: int) -> None:
     while (left := (_looks_at - time.perf_counter_ns()) / 1e9) > 0:
         passed = (time.perf_counter_ns() - begun) / 1e9
         time.sleep(min(left, max(_LOOKS_EVERY, passed / 20)))
-        now = _waits_now(main)
+        now = []
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # its end was closed: it moves
+            now = _waits_now(main)
         if not now:
             if before:
                 log("moving")
