@@ -15,12 +15,13 @@ import select
 import signal
 import struct
 import time
+from itertools import chain
 from multiprocessing import connection, parent_process
 from multiprocessing.reduction import ForkingPickler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from typing import Any
 
@@ -29,8 +30,9 @@ PARENT_GONE = 120
 OVERDUE = 121
 """Exit code of a child that was still running at its deadline."""
 
-COUNT, PART, END = b"c", b"p", b"e"
-"""First byte of a message to the parent: a count, a part of the outcome, the end of the outcome."""
+COUNT, PIECE, PART, END = b"c", b"b", b"p", b"e"
+"""First byte of a message to the parent: a count, a part of the result's Pieces, a part of the outcome,
+the end of the outcome."""
 _COUNT = struct.Struct("q")
 
 # A pipe takes a write of up to PIPE_BUF bytes whole or not at all (POSIX), 4 of them the length that
@@ -41,6 +43,27 @@ _PARENT_CHECK = 0.5  # seconds
 _C_THREAD_DELAY = 0.2  # seconds after the deadline
 
 _to_parent: Connection | None = None
+
+
+class Pieces:
+    """A worker's result that is sent as it comes, and never stands in the child's memory as a whole.
+
+    The parent puts the pieces together: for it, the result is bytes.
+
+    Parameters
+    ----------
+    pieces : iterable of bytes
+        Gone through once, after the worker has returned.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    def __add__(self, other: Pieces) -> Pieces:
+        return Pieces(chain(self, other))
 
 
 class Call:
@@ -108,9 +131,7 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     # A Thread object would add a tenth to the start of a child that is forked off.
     _thread.start_new_thread(watch, (stack_file.fileno(), deadline))
     _to_parent = to_parent
-    outcome = _outcome(call)
-    for start in range(0, len(outcome), _PART_SIZE):
-        to_parent.send_bytes(PART + outcome[start : start + _PART_SIZE])
+    _send(to_parent, PART, _outcome(call, to_parent))
     to_parent.send_bytes(END)
 
 
@@ -133,12 +154,21 @@ def count_of(message: bytes) -> int:
     return count
 
 
-def _outcome(call: Call) -> bytes:
-    """Return ("result", value) or ("error", type, message, traceback), pickled."""
+def _send(to_parent: Connection, kind: bytes, data: bytes) -> None:
+    for start in range(0, len(data), _PART_SIZE):
+        to_parent.send_bytes(kind + data[start : start + _PART_SIZE])
+
+
+def _outcome(call: Call, to_parent: Connection) -> bytes:
+    """Return ("result", value), ("pieces",) or ("error", type, message, traceback), pickled."""
     trouble = ""
     try:
         function, args = call.load()
         result = function(*args)
+        if isinstance(result, Pieces):
+            for piece in result:
+                _send(to_parent, PIECE, piece)
+            return pickle.dumps(("pieces",), pickle.HIGHEST_PROTOCOL)
         trouble = "its result can't be pickled: "
         return pickle.dumps(("result", result), pickle.HIGHEST_PROTOCOL)
     except BaseException as error:  # SystemExit too: a worker that leaves has not returned

@@ -703,7 +703,7 @@ class ProcessStart(Experiment):
             started = perf_counter_ns()
             group.start(*call, number, argument, name=f"child {number + 1}")
             recorder.record(started, SEND, number, self.argument)
-        return [Lane("parent", recorder.records())]
+        return [Lane("parent", b"".join(recorder.records()))]
 
     def _steps_done(self, children: Sequence[Child]) -> int:
         return sum(child.count is not None for child in children)

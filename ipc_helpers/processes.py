@@ -141,13 +141,14 @@ class Child:
         self._stack_file = stack_file
         self._stack_path = stack_path
         self._stack = ""
+        self._pieces: list[bytes] = []
         self._parts: list[bytes] = []
         self._outcome: tuple[Any, ...] | None = None
         self._overdue = False
 
     @property
     def result(self) -> Any:
-        """What the worker returned.
+        """What the worker returned; bytes, where it returned :class:`~ipc_helpers.child.Pieces`.
 
         Raises
         ------
@@ -198,14 +199,19 @@ class Child:
         kind = message[:1]
         if kind == child_side.COUNT:
             self.count = child_side.count_of(message)
+        elif kind == child_side.PIECE:
+            self._pieces.append(message[1:])
         elif kind == child_side.PART:
             self._parts.append(message[1:])
         else:
             try:
                 self._outcome = pickle.loads(b"".join(self._parts))
+                if self._outcome == ("pieces",):
+                    self._outcome = ("result", b"".join(self._pieces))
             except Exception as error:
                 text = f"its result can't be unpickled in the parent: {error}"
                 self._outcome = ("error", type(error).__name__, text, "")
+            self._pieces.clear()
             self._parts.clear()
 
     def _waits_on(self) -> list[Any]:

@@ -1,7 +1,7 @@
 """Event records: which process did what to which message, when, written where it costs little.
 
 A worker makes a :class:`Recorder`, records each operation and returns
-``recorder.records()``; the parent wraps those bytes in a :class:`Lane`.
+``recorder.records()``; the parent wraps the bytes that arrive in a :class:`Lane`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import struct
 from array import array
 from collections import namedtuple
 from itertools import compress
+from tempfile import TemporaryFile
 from time import perf_counter_ns
 
-from ipc_helpers.child import report
+from ipc_helpers.child import Pieces, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
 SEND, RECEIVE, WRITE = 1, 2, 3
 """Operations: a message sent (put into a queue, for example), a message received (got out of it), a
@@ -44,6 +46,7 @@ does not move it. process, thread : the names of who did it.
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
 _pack_into = _RECORD.pack_into
+_HELD = 4096  # records in memory, 160 KiB: what is sent while many are recorded stays the same
 _REPORT_EVERY = 50_000_000  # nanoseconds: 20 times a second
 _NEVER = float("inf")
 
@@ -51,20 +54,31 @@ _NEVER = float("inf")
 class Recorder:
     """Records what one thread of a worker does, into a buffer that is allocated beforehand.
 
-    It also tells the parent how many operations are done: once when it is made
-    (the worker is ready), then at most 20 times a second.
+    A buffer that is full goes to a temporary file, so that the process's memory does not grow with what
+    it records. It also tells the parent how many operations are done: once when it is made (the worker is
+    ready), then at most 20 times a second.
 
     Parameters
     ----------
     capacity : int
-        How many operations it has room for; 40 bytes each.
+        How many operations it has room for, 40 bytes each: up to 4,096 in memory, all others in a file
+        without a name, which is gone when the process ends, however it ends.
     reports : bool
         Whether it tells the parent. One recorder of a process may: two threads can't use one connection.
+
+    Raises
+    ------
+    OSError
+        From here, :meth:`record` or :meth:`records`, when the file can't be made, written or read.
     """
 
     def __init__(self, capacity: int, reports: bool = True) -> None:
-        self._buffer = bytearray(capacity * _SIZE)
+        self._capacity = capacity
+        self._buffer = bytearray(min(capacity, _HELD) * _SIZE)
         self._used = 0
+        self._before = 0  # records in the file
+        # Made beforehand, too. It stays open until all is read.
+        self._file: IO[bytes] | None = TemporaryFile() if capacity > _HELD else None  # noqa: SIM115
         self._next_report: float = perf_counter_ns() + _REPORT_EVERY if reports else _NEVER
         if reports:
             report(0)
@@ -89,15 +103,37 @@ class Recorder:
             When the recorder is full.
         """
         now = perf_counter_ns()
-        _pack_into(self._buffer, self._used, started, now, operation, number, size)
+        try:
+            _pack_into(self._buffer, self._used, started, now, operation, number, size)
+        except struct.error:  # no room: to ask first would cost each record
+            self._move_to_file()
+            _pack_into(self._buffer, self._used, started, now, operation, number, size)
         self._used += _SIZE
         if now >= self._next_report:
             self._next_report = now + _REPORT_EVERY
-            report(self._used // _SIZE)
+            report(self._before + self._used // _SIZE)
 
-    def records(self) -> bytes:
-        """Return all records as bytes, for :class:`Lane`."""
-        return bytes(memoryview(self._buffer)[: self._used])
+    def _move_to_file(self) -> None:
+        """Make room in the buffer, if there is to be any."""
+        if self._file is None:
+            return
+        self._file.write(memoryview(self._buffer)[: self._used])
+        self._before += self._used // _SIZE
+        self._used = 0
+        del self._buffer[(self._capacity - self._before) * _SIZE :]
+
+    def records(self) -> Pieces:
+        """Return all records, for a worker to return at its end: the parent gets bytes for :class:`Lane`."""
+        return Pieces(self._read(bytes(memoryview(self._buffer)[: self._used])))
+
+    def _read(self, last: bytes) -> Iterator[bytes]:
+        """Yield what is in the file, then the last piece."""
+        if self._file is not None:
+            with self._file:
+                self._file.seek(0)
+                while piece := self._file.read(_HELD * _SIZE):
+                    yield piece
+        yield last
 
 
 class Lane:
@@ -108,7 +144,7 @@ class Lane:
     who : str
         The process, "producer 1" for example.
     records : bytes
-        What :meth:`Recorder.records` returned; or several of those, one after the other.
+        The bytes of what :meth:`Recorder.records` returned; or of several of those, one after the other.
     """
 
     def __init__(self, who: str, records: bytes) -> None:

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from operator import truediv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,24 +173,42 @@ def bare_rate(count: int, maxsize: int) -> float:
 def measure_growth(rounds: int) -> None:
     from ipc_helpers import QueueFlow
 
-    print(f"\n(c) QueueFlow with more messages, medians of {rounds} rounds")
+    print(f"\n(c) QueueFlow with more messages, medians of {rounds} rounds; beside it, a bare loop's rate")
     for maxsize in (BOUND, 0):
         rates: dict[int, list[float]] = {count: [] for count in COUNTS}
+        bare: dict[int, list[float]] = {count: [] for count in COUNTS}
         peaks: dict[int, list[int]] = {count: [] for count in COUNTS}
 
-        def run(count: int) -> None:
-            with peak_memory() as peak:
-                result = QueueFlow(messages=count, maxsize=maxsize).run(deadline=SECONDS)  # noqa: B023
-            rates[count].append(result.messages_per_second)  # noqa: B023
+        def traced(count: int) -> float:
+            result = QueueFlow(messages=count, maxsize=maxsize).run(deadline=SECONDS)  # noqa: B023
+            return result.messages_per_second
+
+        def measure(count: int) -> None:
+            with peak_memory() as peak:  # in a run of its own: who watches takes processor time, too
+                traced(count)
             peaks[count].append(max(peak))  # noqa: B023
+            shuffled(
+                lambda: rates[count].append(traced(count)),  # noqa: B023
+                lambda: bare[count].append(bare_rate(count, maxsize)),  # noqa: B023
+            )
 
         for _ in range(rounds):
-            shuffled(*(lambda count=count: run(count) for count in COUNTS))  # type: ignore[misc]
+            shuffled(*(lambda count=count: measure(count) for count in COUNTS))  # type: ignore[misc]
         medians = {count: statistics.median(rates[count]) for count in COUNTS}
+        plain = {count: statistics.median(bare[count]) for count in COUNTS}
+        ratios = {count: statistics.median(map(truediv, rates[count], bare[count])) for count in COUNTS}
         for count in COUNTS:
             memory = statistics.median(peaks[count]) / 2**20
-            print(f"    maxsize={maxsize:<4} {count:7,}  {medians[count]:8,.0f} a second  {memory:6.1f} MiB")
-        print(f"    {'':13}slowest to fastest {min(medians.values()) / max(medians.values()):.2f}")
+            print(
+                f"    maxsize={maxsize:<4} {count:7,}  {medians[count]:8,.0f} a second  {memory:6.1f} MiB"
+                f"    bare {plain[count]:8,.0f}  ratio {ratios[count]:.2f}"
+            )
+        print(f"    {'':13}slowest to fastest {flatness(medians)}{'':21}bare {flatness(plain)}")
+
+
+def flatness(rates: dict[int, float]) -> str:
+    """Return the lowest rate as a share of the highest."""
+    return f"{min(rates.values()) / max(rates.values()):.2f}"
 
 
 @contextlib.contextmanager

@@ -17,10 +17,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ipc_helpers.child import report
+from ipc_helpers.child import Pieces, report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing import Queue
     from multiprocessing.synchronize import Event, Lock
     from typing import Any
@@ -77,6 +77,26 @@ def record(number: int, seconds: float) -> float:
         while time.perf_counter() < start + seconds * index / number:
             pass
     return time.perf_counter() - start
+
+
+def record_all(count: int) -> Pieces:
+    """Record events as fast as it can; return the records."""
+    from ipc_helpers.trace import SEND, Recorder
+
+    recorder = Recorder(count)
+    for number in range(count):
+        recorder.record(time.perf_counter_ns(), SEND, number, 0)
+    return recorder.records()
+
+
+def break_off(pieces: int) -> Pieces:
+    """Return pieces of bytes, of which the last can't be made."""
+
+    def each() -> Iterator[bytes]:
+        yield from [bytes(10_000)] * pieces
+        raise OSError("no piece is left")
+
+    return Pieces(each())
 
 
 def modules_with_all_workers() -> list[str]:

@@ -616,7 +616,7 @@ def lane(who: str, operation: int, *numbers: int) -> Lane:
     recorder = Recorder(len(numbers))
     for number in numbers:
         recorder.record(time.perf_counter_ns(), operation, number, 8)
-    return Lane(who, recorder.records())
+    return Lane(who, b"".join(recorder.records()))
 
 
 def test_right_books_are_accepted() -> None:

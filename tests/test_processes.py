@@ -270,6 +270,11 @@ def test_result_cannot_be_pickled(context: BaseContext) -> None:
     assert "return_lambda" in error.message
 
 
+def test_result_breaks_off_between_its_pieces(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.break_off, 3)
+    assert (error.kind, error.message) == ("OSError", "no piece is left")
+
+
 def test_result_cannot_be_unpickled(context: BaseContext) -> None:
     error = failure_of(context, group_workers.return_unreadable)
     assert (error.kind, error.message) == (

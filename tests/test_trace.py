@@ -6,12 +6,13 @@ import multiprocessing
 import pickle
 import struct
 import time
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import group_workers
 import pytest
 
-from ipc_helpers import child, trace
+from ipc_helpers import ProcessGroup, child, trace
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Event, Lane, Recorder
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def test_lane_returns_what_was_recorded() -> None:
     recorder.record(before - 4, RECEIVE, 2**40, 0)
     recorder.record(before - 3, SEND, 7, 1024 * 1024)
     after = time.perf_counter_ns()
-    lane = Lane("producer 1", recorder.records())
+    lane = Lane("producer 1", b"".join(recorder.records()))
     events = list(lane)
     assert [event._replace(ended=0) for event in events] == [
         Event(before - 5, 0, SEND, 0, 64),
@@ -43,7 +44,7 @@ def test_column_is_one_field_of_all_events(field: str) -> None:
     recorder = Recorder(10)
     for number in range(7):
         recorder.record(number, RECEIVE, number * 2, number * 3)
-    lane = Lane("consumer 1", recorder.records())
+    lane = Lane("consumer 1", b"".join(recorder.records()))
     assert list(lane.column(field)) == [getattr(event, field) for event in lane]
 
 
@@ -56,7 +57,7 @@ def test_only_keeps_the_events_of_one_operation_in_their_order() -> None:
     recorder = Recorder(6)
     for number, operation in enumerate([SEND, RECEIVE, RECEIVE, SEND, RECEIVE]):
         recorder.record(number, operation, number, 0)
-    lane = Lane("client", recorder.records())
+    lane = Lane("client", b"".join(recorder.records()))
     assert list(lane.only(SEND)) == [event for event in lane if event.operation == SEND]
     assert list(lane.only(RECEIVE).column("number")) == [1, 2, 4]
     assert lane.only(SEND).who == "client"
@@ -70,7 +71,7 @@ def test_records_of_two_threads_make_one_lane() -> None:
     for number in range(2):
         puts.record(number, SEND, number, 64)
         writes.record(number + 5, WRITE, number, 64)
-    lane = Lane("producer", puts.records() + writes.records())
+    lane = Lane("producer", b"".join(puts.records() + writes.records()))
     assert (len(lane), len(lane.only(SEND)), len(lane.only(WRITE)), len(lane.only(RECEIVE))) == (4, 2, 2, 0)
     assert list(lane.only(WRITE).column("started")) == [5, 6]
 
@@ -86,28 +87,58 @@ def test_only_one_recorder_of_a_process_reports(reports: bool, monkeypatch: pyte
     assert counts == ([0, 1, 2, 3] if reports else [])
 
 
-@pytest.mark.parametrize("capacity", [0, 1, 5])
-def test_recorder_takes_its_capacity_and_no_more(capacity: int) -> None:
+@pytest.mark.parametrize("capacity", [0, 1, 5, 7, 8, 9, 20, 21])
+def test_recorder_takes_its_capacity_and_no_more(capacity: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "_HELD", 7)
+    counts: list[int] = []
+    monkeypatch.setattr(trace, "report", counts.append)
+    monkeypatch.setattr(trace, "_REPORT_EVERY", 0)
     recorder = Recorder(capacity)
     for number in range(capacity):
         recorder.record(0, SEND, number, 0)
-    with pytest.raises(struct.error):
-        recorder.record(0, SEND, capacity, 0)
-    assert list(Lane("producer 1", recorder.records()).column("number")) == list(range(capacity))
+    for _ in range(2):
+        with pytest.raises(struct.error):
+            recorder.record(0, SEND, capacity, 0)
+    lane = Lane("producer 1", b"".join(recorder.records()))
+    assert list(lane.column("number")) == list(range(capacity))
+    assert counts == list(range(capacity + 1))
+
+
+def test_memory_does_not_grow_with_what_is_recorded() -> None:
+    tracemalloc.start()
+    try:
+        recorder = Recorder(50_000)
+        for number in range(50_000):
+            recorder.record(1, SEND, number, 2)
+        lengths = [len(piece) for piece in recorder.records()]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(lengths) == 50_000 * 40
+    assert peak < 1_000_000, "half of what was recorded"
+
+
+@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
+def test_records_of_any_number_arrive(start_method: str, nothing_left: Path) -> None:
+    """As many as the buffer holds, one more or less, and far more: in real children."""
+    with ProcessGroup(multiprocessing.get_context(start_method), deadline=60) as group:
+        counts = [0, 1, trace._HELD - 1, trace._HELD, trace._HELD + 1, 30_000]
+        children = [group.start(group_workers.record_all, count) for count in counts]
+    for count, each in zip(counts, children, strict=True):
+        assert list(Lane(each.name, each.result).column("number")) == list(range(count))
 
 
 def test_empty_lane() -> None:
-    lane = Lane("consumer 2", Recorder(10).records())
+    lane = Lane("consumer 2", b"".join(Recorder(10).records()))
     assert (len(lane), list(lane), list(lane.column("size"))) == (0, [], [])
 
 
-def test_records_are_bytes_that_travel() -> None:
+def test_records_stay_what_they_were() -> None:
     recorder = Recorder(2)
     recorder.record(1, SEND, 2, 3)
     records = recorder.records()
     recorder.record(4, SEND, 5, 6)
-    assert type(records) is bytes
-    assert len(Lane("producer 1", pickle.loads(pickle.dumps(records)))) == 1, "a copy, not a view"
+    assert len(Lane("producer 1", b"".join(records))) == 1, "a copy, not a view"
 
 
 def test_parent_hears_at_most_20_times_a_second(nothing_left: Path) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
     from typing import Any
 
+    from ipc_helpers.child import Pieces
+
 _steps: list[Step] = []
 
 
@@ -111,7 +113,7 @@ def put_while_busy(
     return delays
 
 
-def produce(queue: Queue[Any], count: int, size: int, go: Semaphore) -> bytes:
+def produce(queue: Queue[Any], count: int, size: int, go: Semaphore) -> Pieces:
     """Put numbered messages; return the records of the puts, then those of the feeder thread's writes."""
     puts, writes = Recorder(count), Recorder(count, reports=False)
     taken = 0
@@ -134,7 +136,7 @@ def produce(queue: Queue[Any], count: int, size: int, go: Semaphore) -> bytes:
     return puts.records() + writes.records()
 
 
-def consume(queue: Queue[Any], count: int, size: int, pause: float, go: Semaphore) -> bytes:
+def consume(queue: Queue[Any], count: int, size: int, pause: float, go: Semaphore) -> Pieces:
     """Get messages and check them, with a pause of some seconds after each; return the records."""
     recorder = Recorder(count)
     payloads = Payloads(size)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
     from typing import Any
 
+    from ipc_helpers.child import Pieces
+
 # The other end was closed before all was said. Whoever closed it says why, or the count of messages does.
 _PEER_GONE = EOFError, OSError
 
@@ -84,7 +86,7 @@ def produce(
     awaited: int,
     go: Semaphore,
     other_end: Connection[Any, Any] | None = None,
-) -> bytes:
+) -> Pieces:
     """Run a worker that gets some messages to put or send; return the records.
 
     Parameters
@@ -116,7 +118,7 @@ def produce(
 
 def produce_into_places(
     function: Callable[..., object], queue: Queue[Any], numbers: range, size: int, go: Semaphore
-) -> bytes:
+) -> Pieces:
     """Run a producer; return the records of its puts, then those of the feeder thread's writes."""
     from ipc_helpers.xray import TAKEN, WRITTEN, XRay  # the workers of one chapter alone need it
 
@@ -143,7 +145,7 @@ def consume(
     shared: tuple[Semaphore, Semaphore] | None,
     go: Semaphore,
     *more: object,
-) -> bytes:
+) -> Pieces:
     """Run a worker that gets or receives messages until None comes; return the records.
 
     Parameters
@@ -174,7 +176,7 @@ def consume(
 
 def serve(
     function: Callable[..., object], connection: Connection[Any, Any], count: int, size: int, go: Semaphore
-) -> bytes:
+) -> Pieces:
     """Run a server, which answers each message with the next number until None comes; return the records."""
     recorded = Recorded(connection, range(1, count, 2), size, 0, 0, count)
 
@@ -188,7 +190,7 @@ def serve(
     return recorded.end()
 
 
-def work(function: Callable[..., object], tasks: Queue[Any], capacity: int, go: Semaphore) -> bytes:
+def work(function: Callable[..., object], tasks: Queue[Any], capacity: int, go: Semaphore) -> Pieces:
     """Have a worker do tasks, one after the other, until the sentinel None comes; return the records."""
     recorder = Recorder(capacity)
     go.acquire()
@@ -199,7 +201,7 @@ def work(function: Callable[..., object], tasks: Queue[Any], capacity: int, go: 
     return recorder.records()
 
 
-def start_up(function: Callable[..., object], number: int, argument: bytes) -> bytes:
+def start_up(function: Callable[..., object], number: int, argument: bytes) -> Pieces:
     """Run a worker with the argument that this process was started with; return the record of it."""
     Payloads(len(argument)).check(number, argument)
     recorder = Recorder(1)
@@ -343,7 +345,7 @@ class Recorded:
             while sentinels.acquire(block=False):
                 yield None
 
-    def end(self) -> bytes:
+    def end(self) -> Pieces:
         """Close, wait until all is delivered, and return the records."""
         self.close()
         if hasattr(self._endpoint, "join_thread"):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
     from typing import Any
 
+    from ipc_helpers.child import Pieces
+
 
 def put_all(queue: Queue[Any], messages: Iterable[object]) -> None:
     """Put each message."""
@@ -128,7 +130,7 @@ def add_one(memory: SharedMemory, start: int, stop: int) -> None:
     memory.close()
 
 
-def put_tasks(tasks: Queue[Any], lengths: Iterable[tuple[int, float]], workers: int, go: Semaphore) -> bytes:
+def put_tasks(tasks: Queue[Any], lengths: Iterable[tuple[int, float]], workers: int, go: Semaphore) -> Pieces:
     """Put each task, its number and the seconds it takes, then a sentinel a worker; return the records."""
     pairs = list(lengths)
     recorder = Recorder(len(pairs))
@@ -142,7 +144,7 @@ def put_tasks(tasks: Queue[Any], lengths: Iterable[tuple[int, float]], workers: 
     return recorder.records()
 
 
-def work(tasks: Queue[Any], capacity: int, go: Semaphore) -> bytes:
+def work(tasks: Queue[Any], capacity: int, go: Semaphore) -> Pieces:
     """Work on tasks, each a sleep, until the sentinel None comes; return the records, task by task."""
     recorder = Recorder(capacity)
     go.acquire()

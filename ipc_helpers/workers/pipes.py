@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
     from typing import Any
 
+    from ipc_helpers.child import Pieces
+
 
 def send_one(connection: Connection[Any, Any], message: object) -> None:
     """Send one message, then close this process's end."""
@@ -72,7 +74,7 @@ def receive_first(connection: Connection[Any, Any], size: int) -> int:
     return received
 
 
-def exchange(connection: Connection[Any, Any], own: range, count: int, size: int, go: Semaphore) -> bytes:
+def exchange(connection: Connection[Any, Any], own: range, count: int, size: int, go: Semaphore) -> Pieces:
     """Go through the numbers of all messages: send one's own, receive the others; return the records."""
     recorder = Recorder(count)
     payloads = Payloads(size)

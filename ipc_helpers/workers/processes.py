@@ -9,6 +9,10 @@ from time import perf_counter_ns, sleep
 from ipc_helpers.payloads import Payloads
 from ipc_helpers.trace import RECEIVE, Recorder
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ipc_helpers.child import Pieces
+
 counter = 0
 lock = threading.Lock()
 
@@ -46,7 +50,7 @@ def get_lock(timeout: float) -> bool:
     return lock.acquire(timeout=timeout)
 
 
-def start_up(number: int, argument: bytes) -> bytes:
+def start_up(number: int, argument: bytes) -> Pieces:
     """Check the argument that this process was started with; return the record of it."""
     started = perf_counter_ns()
     recorder = Recorder(1)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
     from typing import Any
 
+    from ipc_helpers.child import Pieces
+
 
 def put_from_child(queue: Queue[Any], message: object) -> None:
     """Put a message, together with the id of the process that puts it."""
@@ -49,7 +51,7 @@ def put_and_leave(queue: Queue[Any], count: int, size: int) -> None:
         queue.put(bytes(size))
 
 
-def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Semaphore) -> bytes:
+def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Semaphore) -> Pieces:
     """Put one message for each number, then a sentinel for each consumer; return the records."""
     recorder = Recorder(len(numbers))
     payloads = Payloads(size)
@@ -65,7 +67,7 @@ def produce(queue: Queue[Any], numbers: range, size: int, sentinels: int, go: Se
     return recorder.records()
 
 
-def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Semaphore) -> bytes:
+def consume(queue: Queue[Any], size: int, capacity: int, producers: int, go: Semaphore) -> Pieces:
     """Get messages and check them, until each producer has sent a sentinel; return the records."""
     recorder = Recorder(capacity)
     payloads = Payloads(size)
