@@ -46,7 +46,7 @@ does not move it. process, thread : the names of who did it.
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
 _pack_into = _RECORD.pack_into
-_HELD = 4096  # records in memory, 160 KiB: what is sent while many are recorded stays the same
+_HELD = 4096  # records in memory, at most: 160 KiB
 _REPORT_EVERY = 50_000_000  # nanoseconds: 20 times a second
 _NEVER = float("inf")
 
