@@ -285,14 +285,18 @@ class Panel:
             self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
             self._say(f"Done: {_counts(experiment.words, result.sent, result.received)}.")
         except Cancelled:
-            self._say("Cancelled. Its processes are gone.")
+            self._say(f"Cancelled. Its processes are gone.{self._whose_figure()}")
         except ProcessGroupError as error:
             summary, _, details = str(error).partition("\n")
             if isinstance(error, WorkerError):
                 summary += _line_of(error, self._workers)
-            self._say_error(f"{summary}. Its processes are gone.", details.strip())
+            self._say_error(f"{summary}. Its processes are gone.{self._whose_figure()}", details.strip())
         except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
-            self._say_error(f"{type(error).__name__}: {error}")
+            self._say_error(f"{type(error).__name__}: {error}.{self._whose_figure()}")
+
+    def _whose_figure(self) -> str:
+        """Say, where a run has no figure to show, that the one in the panel is not its own."""
+        return " The figure is that of the run before." if self.result is not None else ""
 
     def _show_progress(self, steps: int, done: int) -> None:
         self.progress.value = (

@@ -165,9 +165,22 @@ def test_cancel_ends_the_run_soon_and_says_so(panel: Panel) -> None:
     assert not panel.wait(0)
     panel.cancel.click()
     assert panel.wait(5)
-    assert "Cancelled" in panel.status.value
+    assert "Cancelled. Its processes are gone.<" in panel.status.value, "there is no figure yet"
     assert panel.result is None
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_figure_of_the_run_before_is_said_to_be_one(panel: Panel) -> None:
+    panel.boxes["messages"].value = 20
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    figure = panel.figure.value
+    assert figure
+    start_long_run(panel)
+    panel.cancel.click()
+    assert panel.wait(SECONDS)
+    assert panel.figure.value == figure
+    assert "Cancelled. Its processes are gone. The figure is that of the run before." in panel.status.value
 
 
 def test_panel_runs_again_after_a_cancel(panel: Panel) -> None:
