@@ -317,10 +317,15 @@ def _thread_id(thread: threading.Thread) -> int:
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield frames from the innermost one on; beyond _bootstrap, a forked child has those of its parent."""
-    while frame is not None and frame.f_code.co_name != "_bootstrap":
+    """Yield frames from the innermost one on, without those that a forked child has of its parent."""
+    while frame is not None and frame.f_code.co_name != "_bootstrap" and not _has_forked(frame):
         yield frame
         frame = frame.f_back
+
+
+def _has_forked(frame: FrameType) -> bool:
+    """Say whether this process began in a frame: since CPython 3.13, a forked child ends in it, too."""
+    return frame.f_code.co_name == "_launch" and getattr(frame.f_locals.get("self"), "pid", None) == 0
 
 
 def _line_that_raised(error: BaseException) -> str:

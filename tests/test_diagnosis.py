@@ -58,7 +58,7 @@ CAUSES = {
     programs.left_over: "every process ended by itself, but nobody got 2 messages in the queue 'letters'",
     programs.main_fails: "main raised Empty in 'ctx.Queue().get(timeout=0.01)'",
     programs.leave_main: "main ended with exit code 5",
-    programs.busy: "main was still running in 'while True:'",
+    programs.busy: "main was still running in 'all(True for _ in itertools.count())'",
     programs.sleeps: "main was still running in 'time.sleep(60)'",
 }
 NEEDS_SIGKILL = {

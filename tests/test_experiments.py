@@ -598,7 +598,7 @@ def test_deadline_during_the_run_of_a_pool() -> None:
 
 def test_deadline_while_messages_wait_in_places() -> None:
     with pytest.raises(DeadlineError) as caught:
-        QueuePlaces(messages=1_000, payload=100_000, pause=20).run(deadline=1)
+        QueuePlaces(messages=500, payload=100_000, pause=20).run(deadline=4)
     assert set(caught.value.stacks) == {"producer", "consumer"}
     assert "in join_thread" in caught.value.stacks["producer"], "it waits until its feeder has written all"
 
