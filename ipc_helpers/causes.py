@@ -400,8 +400,7 @@ def _dropped_message(tree: Tree) -> Finding | None:
 
 
 def _not_importable(tree: Tree) -> Finding | None:
-    message = tree.result.get("message", "")
-    if "Can't get attribute" in message and not tree.main.begun:
+    if tree.result.get("kind") == "AttributeError" and not tree.main.begun:
         return Finding("the child can't find the function", "put it into a module that a child can import")
     lost = [process for process in tree.others if not process.begun and (process.exitcode or 0) > 0]
     if lost:

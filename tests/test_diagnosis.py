@@ -259,6 +259,16 @@ def test_a_function_that_a_child_cannot_find() -> None:
         diagnose(local)
 
 
+def test_a_function_that_this_process_alone_has(monkeypatch: pytest.MonkeyPatch, nothing_left: Path) -> None:
+    def only_here(ctx: Any) -> None:
+        pass
+
+    only_here.__module__, only_here.__qualname__ = programs.__name__, "only_here"
+    monkeypatch.setattr(programs, "only_here", only_here, raising=False)
+    diagnosis = diagnose(only_here, multiprocessing.get_context("spawn"), deadline=DEADLINE)
+    assert diagnosis.cause == "the child can't find the function"
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
