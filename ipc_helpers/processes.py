@@ -486,11 +486,13 @@ class ProcessGroup:
         """Raise how a worker failed by itself; past the deadline, that they were overdue, all at once."""
         if any(child._lost_its_peer for child in self._children):
             self._wait_for_cause()
+        overdue = any(child._overdue for child in self._children)
         # One that was killed first: others may have raised because of it.
         for child in sorted(self._children, key=lambda child: child._raised):
-            if child._raised or not child._overdue:
+            ends_by_deadline = child._lost_its_peer if child._raised else child._overdue
+            if not (overdue and ends_by_deadline):
                 child._raise_failure()
-        if any(child._overdue for child in self._children) and not self._running():
+        if overdue and not self._running():
             self._raise_overdue()
 
     def _wait_for_cause(self) -> None:

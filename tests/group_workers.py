@@ -144,6 +144,12 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
+def leave_later(go: Event, seconds: float, code: int) -> None:
+    wait_for(go)
+    time.sleep(seconds)
+    leave(code)
+
+
 def exit_with(code: int) -> None:
     sys.exit(code)
 

@@ -25,6 +25,7 @@ import group_workers
 import leftovers
 import pytest
 
+from ipc_helpers.child import OVERDUE
 from ipc_helpers.processes import (
     Cancelled,
     DeadlineError,
@@ -244,6 +245,22 @@ def test_killed_worker_is_named_rather_than_one_that_lost_its_peer(
             all_up(group)
             go.set()
     assert str(caught.value) == "kill_itself_later was killed by SIGKILL before its worker returned"
+
+
+@pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
+@pytest.mark.parametrize("seconds", [0, 0.03])
+def test_deadline_is_raised_rather_than_the_error_of_one_that_lost_its_peer(
+    error: type[Exception], seconds: float, spawn: BaseContext
+) -> None:
+    """At the deadline, one ends a moment before the other, which finds the end of its pipe closed."""
+    go = spawn.Event()
+    with pytest.raises(DeadlineError) as caught, ends_soon():  # noqa: SIM117
+        with ProcessGroup(spawn, deadline=AMPLE) as group:
+            group.start(group_workers.find_the_end_closed, go, error)
+            group.start(group_workers.leave_later, go, seconds, OVERDUE)
+            all_up(group)
+            go.set()
+    assert list(caught.value.stacks) == ["leave_later"]
 
 
 def test_worker_that_lost_its_peer_is_named_when_nobody_was_killed(spawn: BaseContext) -> None:
