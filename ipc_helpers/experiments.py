@@ -802,7 +802,7 @@ class WorkerPool(Experiment):
         numbered = list(enumerate(self.lengths))
         group.start(patterns.put_tasks, tasks, numbered, self.workers, go, name="producer")
         for index in range(1, self.workers + 1):
-            group.start(patterns.work, tasks, self.tasks, go, name=f"worker {index}")
+            group.start(patterns.work, sleep, tasks, self.tasks, go, name=f"worker {index}")
         _start_together(group, go)
         return []
 
@@ -813,7 +813,7 @@ class WorkerPool(Experiment):
         put = producer, tasks, range(self.tasks), self.lengths, self.workers, 0, go
         group.start(own.produce, *put, name="producer")
         for index in range(1, self.workers + 1):
-            group.start(own.work, worker, tasks, 2 * self.tasks, go, name=f"worker {index}")
+            group.start(patterns.work, worker, tasks, 2 * self.tasks, go, name=f"worker {index}")
         _start_together(group, go)
         return []
 

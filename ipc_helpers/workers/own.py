@@ -190,17 +190,6 @@ def serve(
     return recorded.end()
 
 
-def work(function: Callable[..., object], tasks: Queue[Any], capacity: int, go: Semaphore) -> Pieces:
-    """Have a worker do tasks, one after the other, until the sentinel None comes; return the records."""
-    recorder = Recorder(capacity)
-    go.acquire()
-    for number, seconds in iter(tasks.get, None):
-        started = perf_counter_ns()
-        function(seconds)
-        recorder.record(started, RECEIVE, number, 0)
-    return recorder.records()
-
-
 def start_up(function: Callable[..., object], number: int, argument: bytes) -> Pieces:
     """Run a worker with the argument that this process was started with; return the record of it."""
     Payloads(len(argument)).check(number, argument)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from time import perf_counter_ns, sleep
+from time import perf_counter_ns
 
 from ipc_helpers.trace import RECEIVE, SEND, Recorder
 
@@ -144,12 +144,12 @@ def put_tasks(tasks: Queue[Any], lengths: Iterable[tuple[int, float]], workers: 
     return recorder.records()
 
 
-def work(tasks: Queue[Any], capacity: int, go: Semaphore) -> Pieces:
-    """Work on tasks, each a sleep, until the sentinel None comes; return the records, task by task."""
+def work(function: Callable[[float], object], tasks: Queue[Any], capacity: int, go: Semaphore) -> Pieces:
+    """Call a function with the seconds of each task, until the sentinel None comes; return the records."""
     recorder = Recorder(capacity)
     go.acquire()
     for number, seconds in iter(tasks.get, None):
         started = perf_counter_ns()
-        sleep(seconds)
+        function(seconds)
         recorder.record(started, RECEIVE, number, 0)
     return recorder.records()
