@@ -397,7 +397,7 @@ def _table(result: Result) -> str:
         for total in result.totals
     ]
     whole = (
-        f"all, first {words.calls[SEND]} to last {words.calls[RECEIVE]}",
+        f"all, first {words.done[SEND]} to last {words.done[RECEIVE]}",
         f"{result.sent:,}",
         f"{result.received:,}",
         f"{result.bytes_per_second * result.seconds:,.0f}",
