@@ -95,6 +95,7 @@ class Lab:
 
     def __init__(self, folder: Path, theme: str = "JupyterLab Light") -> None:
         shutil.copytree(NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        shutil.copy(NOTEBOOKS.parent / "README.md", folder)  # chapters link to it
         settings = {**_SETTINGS, "apputils-extension/themes": {"theme": theme}}
         for name, values in settings.items():
             file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -110,7 +111,7 @@ class Lab:
                 [
                     *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
                     *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-                    *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}"),
+                    *(f"--IdentityProvider.token={TOKEN}", f"--notebook-dir={folder}"),
                     *("--LabApp.news_url=", "--LabApp.extension_manager=readonly", "--expose-app-in-browser"),
                 ],
                 env={
@@ -162,10 +163,11 @@ class Lab:
 
     def open(self, page: Page, chapter: str) -> None:
         """Open a chapter, in the JupyterLab that the page shows or in a new one; wait for its kernel."""
+        path = f"notebooks/{chapter}"
         if page.url.startswith(self.url):
-            page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", chapter)
+            page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", path)
         else:
-            page.goto(f"{self.url}/lab/tree/{chapter}?token={TOKEN}&reset")
+            page.goto(f"{self.url}/lab/tree/{path}?token={TOKEN}&reset")
             page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
         page.evaluate(
             """async ([path, seconds]) => {
@@ -183,7 +185,7 @@ class Lab:
                     () => reject(new Error(`${path} took more than ${seconds} seconds`)), seconds * 1000));
                 await Promise.race([open(), late]);
             }""",
-            [chapter, OPEN_WITHIN],
+            [path, OPEN_WITHIN],
         )
 
     def leave(self, page: Page) -> None:

@@ -417,6 +417,16 @@ def test_each_symptom_leads_to_its_lab(reader: Reader) -> None:
         expect(heading).to_be_in_viewport(timeout=10_000)
 
 
+@pytest.mark.parametrize("reader", ["00-start-here"], indirect=True, scope="module")
+def test_link_to_the_readme_opens_it(reader: Reader) -> None:
+    """Where the README's own command starts JupyterLab: the file is outside of the notebooks' folder."""
+    page = reader.page
+    page.locator(".jp-MarkdownOutput a[href*='README.md']").click()
+    expect(page.get_by_role("heading", name="Queue and Pipe, from the first message")).to_be_visible()
+    page.evaluate("jupyterapp.shell.currentWidget.close()")
+    expect(page.get_by_role("heading", name="Start here: check your machine")).to_be_visible()
+
+
 @of_every_chapter
 def test_console_shows_no_error(reader: Reader) -> None:
     assert reader.console == []

@@ -21,7 +21,9 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-LAB_COMMAND = "python -m pip install uv && python -m uv run jupyter lab notebooks/00-start-here.ipynb"
+LAB_COMMAND = (
+    "python -m pip install uv && python -m uv run jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb"
+)
 TEST_COMMAND = "python -m pip install uv && python -m uv run pytest"
 
 CONDA_NAMES = {
