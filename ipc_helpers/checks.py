@@ -41,7 +41,7 @@ _METHODS = {
     **dict.fromkeys(("recv_bytes", "recv_bytes_into"), "recv"),
     **{"send_bytes": "send", "wait": "poll", "feeder's join": "join"},
 }
-"""What a stuck process called, and the hint that is for it."""
+"""The last part of what a stuck process called, and whose hint it gets."""
 _RAISED = {
     "NotImplementedError": "one part of the cell is still to be written",
     "NameError": "a worker's cell is a module of its own. What it uses has to be imported or defined in it",
@@ -346,9 +346,8 @@ def _raised(exercise: Exercise, seen: Seen, place: Place) -> Mistake:
 
 def _stuck(exercise: Exercise, seen: Seen) -> Mistake:
     """Say where a worker was that had to be ended."""
-    for place in sorted(
-        seen.stuck, key=lambda place: place.line is None
-    ):  # those in the reader's own lines first
+    own_lines_first = sorted(seen.stuck, key=lambda place: place.line is None)
+    for place in own_lines_first:
         called = place.call.rpartition(".")[2]
         method = _METHODS.get(called, "")
         hint = exercise.stuck.get(method) or _STUCK[method]

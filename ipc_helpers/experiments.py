@@ -840,9 +840,8 @@ class _Names(pickle.Pickler):
     def persistent_id(self, obj: Any) -> None:
         """Look at an object that is about to be pickled; leave it as it is."""
         named = getattr(obj, "__module__", None) == "__main__" and hasattr(obj, "__qualname__")
-        if named and not hasattr(
-            sys.modules["__main__"], "__file__"
-        ):  # of a script, a child imports the file
+        is_script = hasattr(sys.modules["__main__"], "__file__")  # whose file a child imports
+        if named and not is_script:
             raise pickle.PicklingError("a child has no such __main__")
 
 
