@@ -41,6 +41,7 @@ _PART_SIZE = getattr(select, "PIPE_BUF", 4096) - 4 - len(PART)
 
 _PARENT_CHECK = 0.5  # seconds
 _C_THREAD_DELAY = 0.2  # seconds after the deadline
+_BEGINS_WITHIN = 1.0  # seconds
 
 _to_parent: Connection | None = None
 
@@ -128,8 +129,7 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     left = (deadline - time.perf_counter_ns()) / 1e9
     # The Python thread below writes whole stacks, but needs the interpreter; this one, in C, does not.
     faulthandler.dump_traceback_later(max(left, 0) + _C_THREAD_DELAY, exit=True, file=stack_file)
-    # A Thread object would add a tenth to the start of a child that is forked off.
-    _thread.start_new_thread(watch, (stack_file.fileno(), deadline))
+    start_thread(watch, stack_file.fileno(), deadline)
     _to_parent = to_parent
     _send(to_parent, PART, _outcome(call, to_parent))
     to_parent.send_bytes(END)
@@ -185,7 +185,26 @@ def _outcome(call: Call, to_parent: Connection) -> bytes:
         return pickle.dumps(("error", home + kind.__qualname__, message, text), pickle.HIGHEST_PROTOCOL)
 
 
-def watch(stack_file: int, deadline: int) -> None:
+def start_thread(function: Callable[..., None], *args: object) -> None:
+    """Start a thread that ends with the process, and wait until it runs.
+
+    Without a Thread object, which would add a tenth to the start of a child that is forked off. CPython
+    3.11.2, for one, crashes now and then when the interpreter ends before a thread has begun.
+
+    Parameters
+    ----------
+    function : callable
+        What it runs. Its last argument is a lock, which it releases first.
+    *args
+        Its other arguments.
+    """
+    begun = _thread.allocate_lock()
+    begun.acquire()
+    _thread.start_new_thread(function, (*args, begun))
+    begun.acquire(timeout=_BEGINS_WITHIN)
+
+
+def watch(stack_file: int, deadline: int, begun: _thread.LockType) -> None:
     """End this process when its parent dies, or at the deadline with the stacks written down.
 
     Runs in a thread of its own.
@@ -196,7 +215,10 @@ def watch(stack_file: int, deadline: int) -> None:
         Descriptor of the file for the stacks.
     deadline : int
         In nanoseconds of ``time.perf_counter_ns``.
+    begun : lock
+        See :func:`start_thread`.
     """
+    begun.release()
     parent = parent_process()
     assert parent is not None
     # A forked sibling may hold the other end of the sentinel, so ask for the parent's pid too. Under

@@ -149,7 +149,7 @@ class ObservedRun:
         install()
         stack_path = os.path.join(_folder, f"{os.getpid()}.stack")
         stack_file = os.open(stack_path, os.O_CREAT | os.O_WRONLY)  # open until this process ends
-        _thread.start_new_thread(child.watch, (stack_file, _ends_at))
+        child.start_thread(child.watch, stack_file, _ends_at)
         _begin()
         process = current_process()
         _run(functools.partial(type(process).run, process))
@@ -167,7 +167,7 @@ def _begin() -> None:
     log("begun")
     util.Finalize(None, _log_end, exitpriority=LAST_TO_END)
     # No Thread object: multiprocessing would wait for it, and threading.enumerate() would show it.
-    _thread.start_new_thread(_look, (_thread_id(threading.main_thread()),))
+    child.start_thread(_look, _thread_id(threading.main_thread()))
 
 
 def _run(function: Callable[[], Any]) -> Any:
@@ -194,13 +194,14 @@ def _log_end() -> None:
     log("ended", children=_exitcodes(), left=_left())
 
 
-def _look(main: int) -> None:
+def _look(main: int, begun: _thread.LockType) -> None:
     """Write down, for as long as this process waits, where it does; and once more when it is time."""
-    begun = time.perf_counter_ns()
+    begun.release()
+    looks_since = time.perf_counter_ns()
     before: list[tuple[FrameType, object]] = []
     since = 0
     while (left := (_looks_at - time.perf_counter_ns()) / 1e9) > 0:
-        passed = (time.perf_counter_ns() - begun) / 1e9
+        passed = (time.perf_counter_ns() - looks_since) / 1e9
         time.sleep(min(left, max(_LOOKS_EVERY, passed / 20)))
         now = []
         with contextlib.suppress(OSError, ValueError, AttributeError):  # its end was closed: it moves

@@ -25,7 +25,7 @@ import group_workers
 import leftovers
 import pytest
 
-from ipc_helpers.child import OVERDUE
+from ipc_helpers.child import OVERDUE, start_thread
 from ipc_helpers.processes import (
     Cancelled,
     DeadlineError,
@@ -285,6 +285,19 @@ def test_result_cannot_be_pickled(context: BaseContext) -> None:
     error = failure_of(context, group_workers.return_lambda)
     assert error.message.startswith("its result can't be pickled: ")
     assert "return_lambda" in error.message
+
+
+def test_thread_runs_once_it_is_started() -> None:
+    """On CPython 3.11.2, a process that ends before its thread runs may crash."""
+    ran = []
+
+    def function(number: int, begun: Any) -> None:
+        time.sleep(0.1)
+        ran.append(number)
+        begun.release()
+
+    start_thread(function, 7)
+    assert ran == [7]
 
 
 def test_result_breaks_off_between_its_pieces(context: BaseContext) -> None:
