@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 METHODS = multiprocessing.get_all_start_methods()
 DEADLINE = 60.0  # seconds: with room for a busy machine; a program that is stuck is ended long before
-TOO_LONG = 5.0  # seconds, for programs that are not stuck, but run for longer than they are given
+TOO_LONG = 12.0  # seconds: for programs that run on. By then all of their processes are up, if others run too
 
 
 class Found(NamedTuple):
