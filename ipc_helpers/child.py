@@ -14,6 +14,7 @@ import pickle
 import select
 import signal
 import struct
+import sys
 import time
 from itertools import chain
 from multiprocessing import connection, parent_process
@@ -44,6 +45,14 @@ _C_THREAD_DELAY = 0.2  # seconds after the deadline
 _BEGINS_WITHIN = 1.0  # seconds
 
 _to_parent: Connection | None = None
+
+
+def frames_can_be_read() -> bool:
+    """Say whether a thread may see where the others are: not in a free-threaded Python (PEP 703).
+
+    There they run on meanwhile, and reading their frames can crash the process (CPython issue 128400).
+    """
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Pieces:
@@ -227,5 +236,6 @@ def watch(stack_file: int, deadline: int, begun: _thread.LockType) -> None:
     while (left := (deadline - time.perf_counter_ns()) / 1e9) > 0:
         if connection.wait([parent.sentinel], min(left, _PARENT_CHECK)) or os.getppid() != forked_by:
             os._exit(PARENT_GONE)
-    faulthandler.dump_traceback(stack_file, all_threads=True)
+    if frames_can_be_read():
+        faulthandler.dump_traceback(stack_file, all_threads=True)
     os._exit(OVERDUE)

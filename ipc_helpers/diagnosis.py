@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import observed
 from ipc_helpers.causes import MAIN, Tree, messages
+from ipc_helpers.child import frames_can_be_read
 from ipc_helpers.processes import (
     Cancelled,
     DeadlineError,
@@ -158,6 +159,8 @@ def diagnose(
     ------
     TypeError, ValueError
         For a parameter of the wrong type or out of its range, before anything starts.
+    RuntimeError
+        In a free-threaded Python (PEP 703), where no thread can read the frames of another that runs.
     StartError
         When the function or its arguments can't be handed to a child.
     KeyboardInterrupt
@@ -176,6 +179,11 @@ def diagnose(
     if start_method not in start_methods():
         allowed = " or ".join(map(repr, start_methods()))
         raise ValueError(f"start_method must be {allowed}, not {start_method!r}")
+    if not frames_can_be_read():
+        raise RuntimeError(
+            "diagnose reads the frames of running threads, and a free-threaded Python does not let it: "
+            "take the usual build of Python"
+        )
     context: Any = multiprocessing.get_context(start_method)
     main: dict[str, Any] = {}
     folder = tempfile.mkdtemp(prefix="ipc_helpers-")

@@ -85,7 +85,7 @@ class DeadlineError(ProcessGroupError):
     ----------
     stacks : dict of str to str
         For each child that was still running, by name: where its threads were, innermost frame
-        first, as ``faulthandler`` wrote it down in the child.
+        first, as ``faulthandler`` wrote it down in the child; or, in words, why there is no stack.
     """
 
     def __init__(self, deadline: float, stacks: dict[str, str]) -> None:
@@ -514,7 +514,7 @@ class ProcessGroup:
         # Kills and reaps: a stack is whole once its process has ended.
         overdue = [child for child in self._children if child._overdue]
         self._end_all()
-        raise DeadlineError(self.deadline, {child.name: child._stack or _NO_STACK for child in overdue})
+        raise DeadlineError(self.deadline, {child.name: _stack_of(child) for child in overdue})
 
     def _end_all(self) -> None:
         """Kill all that live, then join all, then close all; give SIGINT back."""
@@ -564,7 +564,10 @@ def checked_deadline(deadline: float) -> float:
     return float(deadline)
 
 
-_NO_STACK = "no stack: it was stopped, or had not reached its worker"
+def _stack_of(child: Child) -> str:
+    if not child_side.frames_can_be_read():
+        return "no stack: this Python is free-threaded, and does not let a thread read where another one is"
+    return child._stack or "no stack: it was stopped, or had not reached its worker"
 
 
 def _ending(exitcode: int) -> str:

@@ -314,7 +314,7 @@ def stopped(ctx: Any) -> None:
 
 
 def holds_the_interpreter() -> None:
-    re.match(r"(a+)+$", "a" * 80 + "b")
+    re.fullmatch(r"(a+)+", "a" * 80 + "b")
 
 
 def leave_main(ctx: Any) -> None:

@@ -209,7 +209,7 @@ def compute() -> None:
 def hold_the_interpreter() -> None:
     """Spend ages in one C call, in which no other Python thread can run."""
     report(0)
-    re.match(r"(a+)+$", "a" * 80 + "b")
+    re.fullmatch(r"(a+)+", "a" * 80 + "b")
 
 
 def report_without_reader() -> None:

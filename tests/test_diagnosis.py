@@ -286,6 +286,14 @@ def test_bad_input_is_refused_before_anything_starts(
         diagnose(given.pop("function"), **given)
 
 
+def test_a_free_threaded_python_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, nothing_left: Path
+) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(RuntimeError, match="reads the frames of running threads, and a free-threaded Python"):
+        diagnose(programs.busy)
+
+
 def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
     script = nothing_left / "interrupted.py"
     script.write_text(

@@ -434,7 +434,7 @@ def test_stuck_in_a_computation(spawn: BaseContext) -> None:
 
 def test_stuck_in_c_with_the_interpreter_held(spawn: BaseContext) -> None:
     (stack,) = stacks_at_deadline(spawn, (group_workers.hold_the_interpreter,)).values()
-    assert main_thread(stack)[-2:] == ["match", "hold_the_interpreter"]
+    assert main_thread(stack)[-2:] == ["fullmatch", "hold_the_interpreter"]
 
 
 def test_those_that_are_stuck_are_in_one_error(context: BaseContext) -> None:
@@ -472,6 +472,13 @@ def test_stopped_process_has_no_stack(context: BaseContext) -> None:
     assert caught.value.stacks["stopped"].startswith("no stack")
     assert main_thread(caught.value.stacks["asleep"]) == ["sleep_long"]
     assert stopped.exitcode == -signal.SIGKILL
+
+
+def test_free_threaded_python_shows_no_stack(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(DeadlineError) as caught, ProcessGroup(context, deadline=DEADLINE) as group:
+        group.start(group_workers.sleep_long, name="asleep")
+    assert caught.value.stacks["asleep"].startswith("no stack: this Python is free-threaded")
 
 
 def test_stuck_in_a_report_that_nobody_reads(spawn: BaseContext) -> None:
