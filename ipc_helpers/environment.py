@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
+from ipc_helpers.child import frames_can_be_read
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import BaseContext
@@ -133,13 +135,49 @@ def _python() -> Finding:
     found = f"{platform.python_implementation()} {platform.python_version()}"
     if platform.python_implementation() != "CPython":
         return Finding("Python", found, NOTE, "The chapters were tested with CPython alone.")
+    if not frames_can_be_read():
+        words = (
+            "This Python is free-threaded: it does not let a thread read where another one is. So diagnose "
+            "refuses to run, and chapter 06 and the checks of the exercises fail with it; and a process that "
+            "is stuck at a deadline is named, but can't be shown. Take the usual build of Python."
+        )
+        return Finding("Python", f"{found}, free-threaded", PROBLEM, words)
     return Finding("Python", found)
+
+
+def what_to_install(what: str) -> str:
+    """Return the words of an ImportError: which packages are missing, and the command that brings them.
+
+    Parameters
+    ----------
+    what : str
+        What can't be had without them: "panels" for example.
+
+    Returns
+    -------
+    str
+        With the versions that the installed ipc_helpers asks for; names alone where it is used but not
+        installed.
+    """
+    try:
+        requirements = _requirements()
+    except metadata.PackageNotFoundError:
+        requirements = tuple(_NEEDED_FOR)
+    missing = [name for name in _NEEDED_FOR if importlib.util.find_spec(name) is None] or [*_NEEDED_FOR]
+    wanted = " ".join(f'"{line}"' for line in requirements if _parsed(line)[0] in missing)
+    return f"{what} need {', '.join(missing)}: python -m pip install {wanted}"
+
+
+def _requirements() -> tuple[str, ...]:
+    """Return what the installed ipc_helpers asks for, each a name and its bounds, without markers."""
+    lines = metadata.requires("ipc_helpers") or []
+    return tuple(line.partition(";")[0].strip() for line in lines)
 
 
 def _packages() -> Iterator[Finding]:
     """Compare the packages with what the installed ipc_helpers asks for."""
     try:
-        requirements = metadata.requires("ipc_helpers") or []
+        requirements = _requirements()
     except metadata.PackageNotFoundError:
         words = f"ipc_helpers is used but not installed, so what it needs is not known. {_README}."
         yield Finding("Packages", "not known", NOTE, words)

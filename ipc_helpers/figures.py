@@ -17,7 +17,9 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ImportError as error:
-    raise ImportError("figures are drawn with matplotlib: python -m pip install 'matplotlib>=3.8'") from error
+    from ipc_helpers.environment import what_to_install
+
+    raise ImportError(what_to_install("figures")) from error
 
 from ipc_helpers.experiments import plural
 from ipc_helpers.trace import PLACES, RECEIVE, SEND, WRITE, Event

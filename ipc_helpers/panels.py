@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 try:
     import ipywidgets as widgets
 except ImportError as error:
-    raise ImportError("panels are made of ipywidgets: python -m pip install 'ipywidgets>=8.1'") from error
+    from ipc_helpers.environment import what_to_install
+
+    raise ImportError(what_to_install("panels")) from error
 
 from ipc_helpers import figures, worker_cells
 from ipc_helpers.experiments import Choice, Experiment, WholeNumber, plural

@@ -93,7 +93,7 @@ class XRay:
             if not (hasattr(queue, part) or hasattr(queues, part)):
                 raise XRayError(
                     f"can't look into a {type(queue).__name__}: it has no {part} ({what}); "
-                    "the X-ray knows Queue and JoinableQueue as CPython 3.10 to 3.14 make them"
+                    "the X-ray knows Queue and JoinableQueue as CPython 3.11 to 3.15 make them"
                 )
         inside: Any = queue
         if inside._thread is not None:

@@ -1,6 +1,6 @@
 """Measure what the package costs, as ratios within one interleaved run.
 
-    python -m uv run python tests/benchmark.py [--rounds N] [--parts abcde]
+    .uv/bin/uv run python tests/benchmark.py [--rounds N] [--parts abcde]
 
 It prints five tables: how long a ProcessGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow is with its records, against a bare loop over the same queue; whether

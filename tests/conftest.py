@@ -25,6 +25,12 @@ _FIRST = (
     *("05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb", "test_notebooks.py"),
 )
 
+# Since CPython 3.12 a process with threads, as pytest-xdist's are, is warned when it forks. That children
+# come up well all the same is what the tests of that start method show.
+_MAY_FORK = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"
+)
+
 # A shell's background job ignores interrupts, and hands that on to what it starts: to pytest, and from
 # there to the kernels and scripts that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -37,9 +43,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first."""
+    """Put the longest files first; let tests fork.
+
+    As a mark, the filter holds where -W makes errors of warnings as well.
+    """
     places = {name: place for place, name in enumerate(_FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    for item in items:
+        item.add_marker(_MAY_FORK)
 
 
 def pytest_configure(config: pytest.Config) -> None:

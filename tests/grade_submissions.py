@@ -1,6 +1,6 @@
 """Grade five submissions of the exercises on queues with nbgrader, from the hand-out to the scores.
 
-    python -m uv run --isolated --no-default-groups --group classroom python tests/grade_submissions.py
+    .uv/bin/uv run --isolated --no-default-groups --group classroom python tests/grade_submissions.py
 
 Makes a course in a temporary folder, runs nbgrader's own commands in it, and says how long each took. Fails
 when a score is not the expected one, or when a process is left. TEACHING.md says what a teacher does by hand.

@@ -1,6 +1,6 @@
 """Run notebooks in a fresh kernel and store their outputs.
 
-    python -m uv run python tests/refresh_outputs.py [--all] [NOTEBOOK ...]
+    .uv/bin/uv run python tests/refresh_outputs.py [--all] [NOTEBOOK ...]
 
 Without a name, every chapter and every notebook of solutions is run. All outputs in a file come from one
 run of the code in that file. A file is written when its code changed since that run, or when an output that

@@ -1,6 +1,6 @@
 """Take the README's picture: chapter 02 in a real JupyterLab, its panel after a run.
 
-python -m uv run python tests/take_screenshot.py
+.uv/bin/uv run python tests/take_screenshot.py
 """
 
 from __future__ import annotations

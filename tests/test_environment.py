@@ -47,7 +47,7 @@ def test_here_nothing_is_missing() -> None:
 
 
 def test_every_requirement_is_understood() -> None:
-    requirements = metadata.requires("ipc_helpers") or []
+    requirements = environment._requirements()
     parsed = dict(map(environment._parsed, requirements))
     assert set(environment._NEEDED_FOR) < set(parsed)
     assert set(parsed) == {*environment._NEEDED_FOR, "jupyterlab"}
@@ -116,7 +116,7 @@ CASES = [
         "numpy",
         (metadata, "version", version_of("numpy", "1.3")),
         PROBLEM,
-        "numpy 1.3 is too old: 1.23 or newer",
+        "numpy 1.3 is too old: 1.23.2 or newer",
     ),
     ("numpy", (metadata, "version", version_of("numpy", "99.0")), NOTE, "newer than what the chapters"),
     ("matplotlib", (importlib.util, "find_spec", has_no("matplotlib")), PROBLEM, "so there are no figures"),
@@ -181,6 +181,15 @@ def test_what_is_missing_is_said_in_words(
     assert finding(found, what).words in (found.problems if verdict == PROBLEM else found.notes)
 
 
+def test_where_the_package_is_used_but_not_installed_names_of_packages_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metadata, "requires", refuse(metadata.PackageNotFoundError, "ipc_helpers"))
+    monkeypatch.setattr(importlib.util, "find_spec", has_no("matplotlib"))
+    expected = 'figures need matplotlib: python -m pip install "matplotlib"'
+    assert environment.what_to_install("figures") == expected
+
+
 def test_a_child_is_tried_where_processes_can_not_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ipc_helpers.processes", None)  # as in a browser's Python
     found = check_environment()
@@ -196,6 +205,14 @@ def test_one_cpu_and_another_python_are_notes(monkeypatch: pytest.MonkeyPatch) -
     found = check_environment()
     assert finding(found, "CPUs this process may use")[1:3] == ("1", NOTE)
     assert finding(found, "Python").verdict == NOTE
+
+
+def test_a_free_threaded_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    found = check_environment()
+    assert finding(found, "Python").found.endswith("free-threaded")
+    assert "diagnose refuses to run, and chapter 06 and the checks of the exercises fail" in found.problems[0]
+    assert found.child_answered, "processes, queues and pipes work there"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
@@ -301,8 +318,8 @@ def first(texts: Sequence[str], words: str) -> str:
 @pytest.mark.parametrize(
     ("name", "last_words"),
     [
-        ("matplotlib", "no panel: figures are drawn with matplotlib: python -m pip install"),
-        ("ipywidgets", "no panel: panels are made of ipywidgets: python -m pip install"),
+        ("matplotlib", 'no panel: figures need matplotlib: python -m pip install "matplotlib'),
+        ("ipywidgets", 'no panel: panels need ipywidgets: python -m pip install "ipywidgets'),
     ],
 )
 def test_new_user_with_a_package_missing(
@@ -313,7 +330,7 @@ def test_new_user_with_a_package_missing(
     words = first(texts, "Missing: ")
     assert f"Missing: {name}\n" in words
     assert f"This kernel runs in: {sys.executable}\n" in words
-    assert "%pip install --editable .." in words
+    assert '%pip install --editable "..[notebooks]"' in words
     assert f"problems: {name} is missing, so there are no" in first(texts, "problems: ")
     assert "a child process answered: True" in first(texts, "a child process answered")
     assert "got: 100" in first(texts, "got: "), "whatever needs no panel runs"

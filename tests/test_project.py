@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from prose import broken_links, images
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 ROOT = Path(__file__).resolve().parent.parent
-LAB_COMMAND = (
-    "python -m pip install uv && python -m uv run jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb"
-)
-TEST_COMMAND = "python -m pip install uv && python -m uv run pytest"
+LAB, TESTS = "uv run jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb", "uv run pytest"
+POSIX = "python3 -m venv .uv && .uv/bin/pip install uv && .uv/bin/"
+WINDOWS = "py -m venv .uv && .uv\\Scripts\\pip install uv && .uv\\Scripts\\"
+TEST_COMMAND = POSIX + TESTS
 
 CONDA_NAMES = {
     "matplotlib": "matplotlib-base",  # conda-forge's "matplotlib" brings desktop windows along
@@ -55,9 +50,12 @@ def read(name: str) -> str:
 
 
 PROJECT: dict[str, Any] = tomllib.loads(read("pyproject.toml"))
-RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
-DEVELOPMENT = [Requirement(line) for line in PROJECT["dependency-groups"]["dev"]]
-CLASSROOM = [Requirement(line) for line in PROJECT["dependency-groups"]["classroom"]]
+OWN = "ipc-helpers[notebooks]"  # the project itself, with what the notebooks need
+RUNTIME = [Requirement(line) for line in PROJECT["project"]["optional-dependencies"]["notebooks"]]
+DEVELOPMENT, CLASSROOM = (
+    [Requirement(line) for line in PROJECT["dependency-groups"][name] if line != OWN]
+    for name in ("dev", "classroom")
+)
 BUILD = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
 
 
@@ -93,8 +91,7 @@ def test_every_dependency_has_a_lower_bound(requirement: Requirement) -> None:
 
 def test_conda_gets_the_packages_and_ranges_of_pyproject(environment: dict[str, Any]) -> None:
     lines = [line for line in conda_lines(environment) if not line.startswith(("python=", "pip>"))]
-    pinned = {"python_version": pinned_python(environment)}
-    wanted = [line for line in RUNTIME + DEVELOPMENT if not line.marker or line.marker.evaluate(pinned)]
+    wanted = RUNTIME + DEVELOPMENT
     assert ranges(lines) == {
         CONDA_NAMES.get(line.name, canonicalize_name(line.name)): line.specifier
         for line in wanted
@@ -111,7 +108,7 @@ def ranges(lines: list[str]) -> dict[str, SpecifierSet]:
 
 def pip_lines(environment: dict[str, Any]) -> list[str]:
     (nested,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    assert nested[0] == "-e ."
+    assert nested[0] == "-e .[notebooks]"
     return nested[1:]
 
 
@@ -150,13 +147,24 @@ def test_no_lock_file_is_kept(kept_files: list[Path]) -> None:
 # What the pages and scripts say
 
 
-@pytest.mark.parametrize("command", [LAB_COMMAND, TEST_COMMAND])
-def test_the_readme_has_the_command_on_a_line_of_its_own(command: str) -> None:
-    assert command in read("README.md").splitlines()
+def test_the_package_alone_depends_on_nothing() -> None:
+    assert PROJECT["project"]["dependencies"] == []
+    assert OWN in PROJECT["dependency-groups"]["dev"], "the README's commands bring what the notebooks need"
+    assert OWN in PROJECT["dependency-groups"]["classroom"]
+
+
+def test_the_readme_has_each_command_on_a_line_of_its_own_the_one_of_most_systems_first() -> None:
+    lines = read("README.md").splitlines()
+    places = [lines.index(start + end) for end in (LAB, TESTS) for start in (POSIX, WINDOWS)]
+    assert places == sorted(places)
+    assert LAB in lines, "for those who have uv"
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    assert TEST_COMMAND in [line.strip() for line in read(".ci/run").splitlines()]
+    """It takes the first line that this pattern finds."""
+    pattern = r"^python3 .* pytest$"
+    assert f"grep -m 1 -E '{pattern}' README.md" in read(".ci/run")
+    assert re.findall(pattern, read("README.md"), re.MULTILINE)[0] == TEST_COMMAND
 
 
 def test_readers_do_not_get_what_teachers_grade_with() -> None:

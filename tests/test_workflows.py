@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
-from test_project import PROJECT, ROOT, TEST_COMMAND, read
+from test_project import POSIX, PROJECT, ROOT, TESTS, WINDOWS, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +21,10 @@ SYSTEMS = (LINUX, "macos-latest", "windows-latest")
 (OLDEST,) = (
     bound.version for bound in SpecifierSet(PROJECT["project"]["requires-python"]) if bound.operator == ">="
 )
-NEWEST = "3.14"
+NEWEST = "3.15"
 LOWEST_OPTIONS = "--isolated --resolution lowest-direct"
-LOWEST_COMMAND = TEST_COMMAND.replace("uv run", f"uv run {LOWEST_OPTIONS}")
+LOWEST = TESTS.replace("uv run", f"uv run {LOWEST_OPTIONS}")
+COMMANDS = dict(zip(SYSTEMS, (POSIX, POSIX, WINDOWS), strict=True))  # what comes before uv's own
 LONGEST = 60  # minutes; GitHub's own limit is six hours
 
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text("utf-8")) for path in ROOT.glob(".github/workflows/*")}
@@ -129,8 +130,8 @@ def uses_the_python_that_it_sets_up(workflow: Workflow) -> Iterator[str]:
 
 
 def covers_systems_and_both_ends(workflow: Workflow) -> Iterator[str]:
-    wanted = {(system, python, TEST_COMMAND) for system in SYSTEMS for python in (OLDEST, NEWEST)}
-    wanted.add((LINUX, OLDEST, LOWEST_COMMAND))
+    wanted = {(system, python, COMMANDS[system] + TESTS) for system in SYSTEMS for python in (OLDEST, NEWEST)}
+    wanted.add((LINUX, OLDEST, POSIX + LOWEST))
     found = {
         (job["runs-on"], str(job.get("env", {}).get("UV_PYTHON")), command)
         for _, job in jobs(workflow)
@@ -143,6 +144,11 @@ def covers_systems_and_both_ends(workflow: Workflow) -> Iterator[str]:
 def runs_what_decides(workflow: Workflow) -> Iterator[str]:
     if not any(commands(job) == [".ci/run"] and job["runs-on"] == LINUX for _, job in jobs(workflow)):
         yield "no job runs .ci/run"
+
+
+def takes_warnings_for_errors(workflow: Workflow) -> Iterator[str]:
+    if workflow.get("env") != {"PYTEST_ADDOPTS": "-W error"}:
+        yield "a warning, which readers may see with the next release of a package, is missed"
 
 
 def covers_conda(workflow: Workflow) -> Iterator[str]:
@@ -176,6 +182,7 @@ CHECKS: tuple[Callable[[Workflow], Iterator[str]], ...] = (
     uses_the_python_that_it_sets_up,
     covers_systems_and_both_ends,
     runs_what_decides,
+    takes_warnings_for_errors,
     covers_conda,
 )
 
@@ -190,8 +197,7 @@ def test_workflow(check: Callable[[Workflow], Iterator[str]]) -> None:
 
 
 def test_contributing_has_the_lowest_command() -> None:
-    without_uv = LOWEST_COMMAND.partition(" && ")[2]
-    assert without_uv in [line.strip() for line in read("CONTRIBUTING.md").splitlines()]
+    assert f".uv/bin/{LOWEST}" in [line.strip() for line in read("CONTRIBUTING.md").splitlines()]
 
 
 # The checks, on copies that each break one rule.
@@ -242,23 +248,26 @@ SPOILED = [
     (pins_actions_to_a_major_version, put("jobs conda steps 0 uses", "actions/checkout@main"), "conda uses"),
     (uses_the_python_that_it_sets_up, put("jobs everything steps 1", {}), "everything sets up []"),
     (uses_the_python_that_it_sets_up, put("jobs systems steps 1 with", {}), "systems sets up [None]"),
-    (covers_systems_and_both_ends, put(f"{MATRIX} system", SYSTEMS[1:]), f"on {SYSTEMS[0]}"),
-    (covers_systems_and_both_ends, put(f"{MATRIX} system", SYSTEMS[:2]), f"on {SYSTEMS[2]}"),
+    (covers_systems_and_both_ends, put(f"{MATRIX} system", SYSTEMS[1:2]), f"on {SYSTEMS[0]}"),
+    (covers_systems_and_both_ends, put(f"{MATRIX} system", SYSTEMS[:1]), f"on {SYSTEMS[1]}"),
     (covers_systems_and_both_ends, put(f"{MATRIX} python", [OLDEST, "3.13"]), f"with Python {NEWEST}"),
-    # Without quotes, YAML reads 3.10 as the number 3.1.
-    (covers_systems_and_both_ends, put(f"{MATRIX} python", [3.10, NEWEST]), f"with Python {OLDEST}"),
+    (covers_systems_and_both_ends, put("jobs windows", None), f"on {SYSTEMS[2]}"),
+    (covers_systems_and_both_ends, put("jobs windows steps 2 run", POSIX + TESTS), f": {WINDOWS}"),
+    # Without quotes, YAML reads 3.20 as the number 3.2.
+    (covers_systems_and_both_ends, put(f"{MATRIX} python", [3.20, NEWEST]), f"with Python {OLDEST}"),
     (covers_systems_and_both_ends, put("jobs systems env", None), f"with Python {NEWEST}"),
-    (covers_systems_and_both_ends, put("jobs systems steps 2 run", "pytest"), f": {TEST_COMMAND}"),
+    (covers_systems_and_both_ends, put("jobs systems steps 2 run", "pytest"), f": {POSIX}"),
     (covers_systems_and_both_ends, put("jobs lowest-dependencies env UV_PYTHON", "3.12"), LOWEST_OPTIONS),
     (covers_systems_and_both_ends, put("jobs lowest-dependencies steps 2 run", "true"), LOWEST_OPTIONS),
-    (runs_what_decides, put("jobs everything steps 2 run", TEST_COMMAND), "no job runs .ci/run"),
+    (runs_what_decides, put("jobs everything steps 2 run", TESTS), "no job runs .ci/run"),
     (runs_what_decides, put("jobs everything runs-on", SYSTEMS[1]), "no job runs .ci/run"),
+    (takes_warnings_for_errors, put("env", None), "a warning"),
     (covers_conda, put("jobs conda strategy matrix system", SYSTEMS[:2]), SYSTEMS[2]),
     (covers_conda, put(f"{CONDA} environment-file", "other.yml"), LINUX),
     (covers_conda, put(f"{CONDA} activate-environment", "test"), LINUX),
     (covers_conda, put(f"{CONDA} channel-priority", None), LINUX),
     (covers_conda, put("jobs conda defaults", None), LINUX),
-    (covers_conda, put("jobs conda steps 2 run", TEST_COMMAND), LINUX),
+    (covers_conda, put("jobs conda steps 2 run", TESTS), LINUX),
 ]
 
 

@@ -253,7 +253,7 @@ def test_missing_part_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) ->
     parts = {part: None for part in PARTS if part != missing}
     with pytest.raises(XRayError, match=f"it has no {missing} ") as caught:
         XRay(SimpleNamespace(**parts))  # type: ignore[arg-type]
-    assert "Queue and JoinableQueue as CPython 3.10 to 3.14 make them" in str(caught.value)
+    assert "Queue and JoinableQueue as CPython 3.11 to 3.15 make them" in str(caught.value)
 
 
 def test_other_kinds_of_queues_are_refused() -> None:
