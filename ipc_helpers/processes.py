@@ -33,7 +33,8 @@ _LONGEST_DEADLINE = 86_400.0  # seconds
 # What a worker raises when the process at the other end of its pipe is gone.
 _PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionResetError)}
 
-# Two threads that fork at once pass each other's pipe ends on to their children.
+# Two threads that fork at once pass each other's pipe ends on to their children. And whoever starts a process
+# looks at all others first, in CPython 3.11.2, for one, also at one that is being closed, and fails.
 _starting = threading.Lock()
 
 
@@ -229,7 +230,8 @@ class Child:
         ended = self._process.exitcode is not None
         if ended:
             self._receive()
-            self._process.close()
+            with _starting:
+                self._process.close()
         self._from_child.close()
         self._call = None
         self._stack = _readable(_read_all(self._stack_file))
@@ -587,7 +589,8 @@ def _read_all(file: int) -> str:
 
 def _readable(dump: str) -> str:
     """Return a faulthandler dump without thread ids, and without the frames that only start the worker."""
-    own = re.escape(str(child_side.__file__))
+    # faulthandler writes ASCII, so another character of the folder's name is a backslash and its number.
+    own = re.escape(str(child_side.__file__).encode("ascii", "backslashreplace").decode())
     watch = re.compile(rf'File "{own}", line \d+ in watch\b')
     outer = re.compile(rf'File "{own}", line \d+ in (?:run|_outcome|load)$|in _bootstrap$')
     stacks = []

@@ -292,6 +292,17 @@ def run_until_interrupted(start_method: str, place: str) -> None:
         print("interrupted, left:", sorted(leftovers.left_since(before)), flush=True)
 
 
+def print_stack_of_a_sleeper(deadline: float) -> None:
+    """Print where a worker is that sleeps at the deadline."""
+    from ipc_helpers import DeadlineError, ProcessGroup
+
+    try:
+        with ProcessGroup(multiprocessing.get_context("spawn"), deadline=deadline) as group:
+            group.start(sleep_long)
+    except DeadlineError as error:
+        print(error.stacks["sleep_long"])
+
+
 def run_modules_of_a_child(start_method: str) -> None:
     """Print which modules are loaded in a child that imported all workers."""
     from ipc_helpers import ProcessGroup

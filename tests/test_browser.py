@@ -147,7 +147,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Browse
     """A JupyterLab and a browser, in which all chapters are read."""
     path = find_browser()
     if path is None:
-        words = "no Chromium, Chrome or Edge was found: install one of them to run the browser tests"
+        words = "no Chromium, Chrome or Edge was found. Install one of them, and run this again"
         if os.environ.get("CI"):
             pytest.fail(words)
         pytest.skip(words)

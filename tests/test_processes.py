@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import pickle
 import queue as queue_module
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,12 +20,14 @@ import time
 import types
 import weakref
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import group_workers
 import leftovers
 import pytest
 
+from ipc_helpers import processes
 from ipc_helpers.child import OVERDUE, start_thread
 from ipc_helpers.processes import (
     Cancelled,
@@ -395,6 +398,23 @@ def main_thread(stack: str) -> list[str]:
     return [line.rpartition(" in ")[2] for line in lines]
 
 
+def test_stuck_in_a_folder_with_an_umlaut(tmp_path: Path) -> None:
+    folder = tmp_path / "für Prozesse"
+    shutil.copytree(Path(processes.__file__).parent, folder / "ipc_helpers")
+    shutil.copy(group_workers.__file__, folder)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import group_workers; group_workers.print_stack_of_a_sleeper({DEADLINE})"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert main_thread(done.stdout.rstrip()) == ["sleep_long"]
+
+
 def test_stuck_in_sleep(context: BaseContext) -> None:
     (stack,) = stacks_at_deadline(context, (group_workers.sleep_long,)).values()
     assert main_thread(stack) == ["sleep_long"]
@@ -472,6 +492,22 @@ def test_stopped_process_has_no_stack(context: BaseContext) -> None:
     assert caught.value.stacks["stopped"].startswith("no stack")
     assert main_thread(caught.value.stacks["asleep"]) == ["sleep_long"]
     assert stopped.exitcode == -signal.SIGKILL
+
+
+def test_no_process_is_closed_while_another_is_started(
+    context: BaseContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPython 3.11.2, for one, would look at the one that is being closed, and fail."""
+    close, held = BaseProcess.close, []
+
+    def close_and_look(process: BaseProcess) -> None:
+        held.append(processes._starting.locked())
+        close(process)
+
+    monkeypatch.setattr(BaseProcess, "close", close_and_look)
+    with ProcessGroup(context, deadline=AMPLE) as group:
+        group.start(os.getpid)
+    assert held == [True]
 
 
 def test_free_threaded_python_shows_no_stack(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
