@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PARENT_GONE = 120
 """Exit code of a child whose parent died."""
 OVERDUE = 121
-"""Exit code of a child that was still running at its deadline."""
+"""Exit code of a child that was still running at its deadline; something stands in its stack file then."""
 
 COUNT, PIECE, PART, END = b"c", b"b", b"p", b"e"
 """First byte of a message to the parent: a count, a part of the result's Pieces, a part of the outcome,
@@ -41,7 +41,7 @@ _COUNT = struct.Struct("q")
 _PART_SIZE = getattr(select, "PIPE_BUF", 4096) - 4 - len(PART)
 
 _PARENT_CHECK = 0.5  # seconds
-_C_THREAD_DELAY = 0.2  # seconds after the deadline
+_TIMER_DELAY = 0.2  # seconds after the deadline
 _BEGINS_WITHIN = 1.0  # seconds
 
 _to_parent: Connection | None = None
@@ -77,10 +77,12 @@ class Pieces:
 
 
 class Call:
-    """A worker and its arguments, pickled apart from the process object that carries them.
+    """A worker and its arguments, sent apart from the process object that is to run them.
 
-    So the child unpickles them in :func:`run`, where a worker that can't be imported
-    is reported like any other exception. Under fork nothing is pickled.
+    So the child unpickles them in :func:`run`, where a worker that can't be imported is reported like any
+    other exception. And the parent can give up sending: to the process object, which ``Process.start()``
+    sends, it would wait without a limit for as long as a child that hangs does not read. Under fork nothing
+    is pickled or sent.
 
     Parameters
     ----------
@@ -88,27 +90,40 @@ class Call:
         The worker.
     args : tuple
         Its positional arguments.
+    receiver : Connection or None
+        Where the child receives the call; None under fork.
+
+    Attributes
+    ----------
+    data : bytes
+        What the parent has to send once the child is started; empty under fork.
     """
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], receiver: Connection | None
+    ) -> None:
         self._function = function
         self._args = args
+        self._receiver = receiver
+        self.data = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Runs while the child is started, when queues, connections and locks allow to be pickled.
-        return _PickledCall, (bytes(ForkingPickler.dumps((self._function, self._args))),)
+        self.data = bytes(ForkingPickler.dumps((self._function, self._args)))
+        return _SentCall, (self._receiver,)
 
     def load(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Return the worker and its arguments."""
         return self._function, self._args
 
 
-class _PickledCall:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+class _SentCall:
+    def __init__(self, receiver: Connection) -> None:
+        self._receiver = receiver
 
     def load(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        function, args = pickle.loads(self._data)
+        with self._receiver:
+            function, args = pickle.loads(self._receiver.recv_bytes())
         return function, args
 
 
@@ -136,12 +151,32 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     with contextlib.suppress(OSError):  # Windows keeps the name until the parent closes the file
         os.unlink(stack_path)
     left = (deadline - time.perf_counter_ns()) / 1e9
-    # The Python thread below writes whole stacks, but needs the interpreter; this one, in C, does not.
-    faulthandler.dump_traceback_later(max(left, 0) + _C_THREAD_DELAY, exit=True, file=stack_file)
+    # The Python thread below writes whole stacks, but needs the interpreter; this, in C, does not.
+    _set_timer(max(left, 0) + _TIMER_DELAY, stack_file)
     start_thread(watch, stack_file.fileno(), deadline)
     _to_parent = to_parent
     _send(to_parent, PART, _outcome(call, to_parent))
     to_parent.send_bytes(END)
+
+
+def _set_timer(seconds: float, stack_file: Any) -> None:
+    """Have this process write its stacks into a file and end, also if something holds the interpreter."""
+    if hasattr(signal, "setitimer"):
+        # Not faulthandler's own timer, in which a forked child hangs when its parent has set it.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, stack_file, chain=True)  # then the default, which ends it
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    else:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=stack_file)
+
+
+def stop_timer() -> None:
+    """Have a process that something holds at its deadline no longer end itself."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.unregister(signal.SIGALRM)
+    else:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def report(count: int) -> None:
@@ -238,4 +273,6 @@ def watch(stack_file: int, deadline: int, begun: _thread.LockType) -> None:
             os._exit(PARENT_GONE)
     if frames_can_be_read():
         faulthandler.dump_traceback(stack_file, all_threads=True)
+    else:
+        os.write(stack_file, b"overdue")
     os._exit(OVERDUE)

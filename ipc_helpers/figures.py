@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -55,7 +56,17 @@ _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a
 
 # One thread draws everything: matplotlib is not made for two at once, and keeps its font files open for
 # each thread that ever drew.
-_drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
+_drawing: ThreadPoolExecutor
+
+
+def _renew_thread() -> None:
+    global _drawing
+    _drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
+
+
+_renew_thread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_thread)  # fork copies the executor without its thread
 
 
 class Picture:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import faulthandler
 import functools
 import json
 import linecache
@@ -96,9 +95,9 @@ def observe(
     config: dict[str, Any] = process._config  # type: ignore[attr-defined]
     config["daemon"] = False  # a daemon may not start processes; this one's parent kills it anyway
     config["tempdir"] = folder
-    # What this process forks would be stuck in it (CPython's faulthandler waits for a thread that fork
-    # does not copy). A process in C code that holds the interpreter is killed by the one that asked.
-    faulthandler.cancel_dump_traceback_later()
+    # The signal belongs to the program. A process in C code that holds the interpreter is killed by the one
+    # that asked.
+    child.stop_timer()
     _use_own_helpers()
     install()
     _begin()

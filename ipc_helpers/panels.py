@@ -9,10 +9,11 @@ from __future__ import annotations
 import html
 import os
 import re
+import sys
 import threading
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 try:
     import ipywidgets as widgets
@@ -41,7 +42,7 @@ class Panel:
 
     Show it by making it the last expression of a cell. A kernel runs one experiment at a time:
     Run in one panel, and making a new one, cancels what another panel runs. So nothing goes on unseen
-    when a cell is run again.
+    when a cell is run again, and the panels that the cell made before are closed.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ class Panel:
     """
 
     _latest = threading.Event()  # cancels the run that any panel of this kernel started last
+    _lock = threading.RLock()  # of all panels: a click comes in one thread, the end of a run in another
+    _shown: ClassVar[dict[str, tuple[str, list[Panel]]]] = {}  # by their cell: which run of it made them
 
     def __init__(
         self,
@@ -100,7 +103,9 @@ class Panel:
         if not shown or not set(shown) <= set(rules):
             raise ValueError(f"controls must name some of {', '.join(rules)}, not {controls!r}")
         experiment.check_workers(workers)
-        Panel._latest.set()
+        self._take_place()
+        with Panel._lock:
+            Panel._latest.set()
         self.result: Result | None = None
         self.boxes: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
@@ -110,7 +115,6 @@ class Panel:
         self._rules = {name: rules[name] for name in shown}
         self._cancelled = threading.Event()
         self._run_again = False
-        self._lock = threading.Lock()  # a click comes in one thread, the end of a run in another
         self._idle = threading.Event()  # no run is going on
         self._idle.set()
         rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
@@ -140,6 +144,28 @@ class Panel:
         return replace(
             self._first, **{name: control.value for name, control in (self.boxes | self.choices).items()}
         )
+
+    def close(self) -> None:
+        """Cancel what the panel runs, and take it, with its pictures, out of the page and the kernel."""
+        self._on_cancel(None)
+        widgets_left = [self.widget]
+        while widgets_left:
+            widget = widgets_left.pop()
+            widgets_left += getattr(widget, "children", ())
+            widgets_left += [part for name in ("layout", "style") if (part := getattr(widget, name, None))]
+            widget.close()
+
+    def _take_place(self) -> None:
+        """Close what an earlier run of this cell made; those of one run stand side by side."""
+        cell, run = worker_cells.running_cell(_ipython())
+        if not cell:
+            return
+        run_before, others = Panel._shown.get(cell, (run, []))
+        if run != run_before:
+            for panel in others:
+                panel.close()
+            others = []
+        Panel._shown[cell] = run, [*others, self]
 
     def wait(self, timeout: float) -> bool:
         """Wait for a run to end.
@@ -200,7 +226,7 @@ class Panel:
 
     def _run_or_rerun(self) -> None:
         """Run; when a run is going on, cancel it and run after it."""
-        with self._lock:
+        with Panel._lock:
             self._run_again = self.run.disabled
             if self._run_again:
                 self._cancelled.set()
@@ -228,7 +254,7 @@ class Panel:
         return f", with your {' and your '.join(self._workers)}" if self._workers else ""
 
     def _on_run(self, _: Any) -> None:
-        with self._lock:
+        with Panel._lock:
             if self.run.disabled:  # a second click, on its way while the first started the run
                 return
             experiment = self._begin()
@@ -237,7 +263,7 @@ class Panel:
                 threading.Thread(target=self._run, args=(experiment,), daemon=True).start()
 
     def _on_cancel(self, _: Any) -> None:
-        with self._lock:
+        with Panel._lock:
             self._run_again = False
             self._cancelled.set()
             self.cancel.disabled = True
@@ -260,7 +286,7 @@ class Panel:
 
     def _end(self) -> Experiment | None:
         """Return what to run next, None with the buttons set back when there is nothing."""
-        with self._lock:
+        with Panel._lock:
             self.progress.value = ""
             # Unless another panel has started a run since: the last click counts.
             again = self._run_again and Panel._latest is self._cancelled
@@ -325,6 +351,21 @@ class Panel:
         words = f"<p><em>Run this cell, and a panel stands here: {labels}; Run and Cancel.</em></p>"
         bundle: dict[str, Any] = self.widget._repr_mimebundle_()
         return bundle | {"text/plain": repr(self), "text/html": words}
+
+
+def _renew_lock() -> None:
+    """In a forked child nobody is left who would release what was held at the fork."""
+    Panel._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _ipython() -> Any:
+    """Return the shell of the kernel, or None; whoever runs one has imported it."""
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module else None
 
 
 def stops(rule: WholeNumber) -> list[int]:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 _POLL = 0.05  # seconds between two looks at cancelled, the interrupt and the deadline
+_AT_ONCE = 4000  # bytes that fit into any empty pipe
+_MOST_WAITED_FOR = 60 if os.name == "nt" else None  # Windows waits for 63 objects at most
 _GRACE = 1.0  # seconds a child has after its deadline to write down its stack, before it is killed
+_NOTED_WITHIN = 0.2  # seconds in which a thread that was first to see a process's end notes its exit code
 _CAUSE_WITHIN = 0.2  # seconds that a killed child may take to be seen, after another found its end closed
 _KILLED_WITHIN = 10.0  # seconds until a killed child must have ended
 _LONGEST_DEADLINE = 86_400.0  # seconds
@@ -33,9 +36,19 @@ _LONGEST_DEADLINE = 86_400.0  # seconds
 # What a worker raises when the process at the other end of its pipe is gone.
 _PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionResetError)}
 
-# Two threads that fork at once pass each other's pipe ends on to their children. And whoever starts a process
-# looks at all others first, in CPython 3.11.2, for one, also at one that is being closed, and fails.
-_starting = threading.Lock()
+# Two threads that fork at once pass each other's pipe ends on to their children.
+_starting = threading.RLock()
+_server_that_answered: int | None = None  # the process id of a forkserver that is known to have come up
+
+
+def _renew_lock() -> None:
+    """In a forked child nobody is left who would release what was held at the fork."""
+    global _starting
+    _starting = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class ProcessGroupError(Exception):
@@ -79,7 +92,7 @@ class WorkerError(ProcessGroupError):
         return type(self), (self.worker, self.kind, self.message, self.traceback, self.exitcode)
 
 
-class DeadlineError(ProcessGroupError):
+class DeadlineError(ProcessGroupError, TimeoutError):
     """Children were still running at the deadline.
 
     Attributes
@@ -118,7 +131,8 @@ class Child:
         The last count that the worker reported; None before the first.
     exitcode : int or None
         The exit code: 0 after a normal end, negative for the number of the signal that killed it;
-        None while the process runs.
+        None while the process runs. Where another part of the program has taken it, as ``os.wait()``
+        does: 0 when the worker returned, else 255, as of a forkserver's child whose server is gone.
     """
 
     def __init__(
@@ -168,6 +182,10 @@ class Child:
         return f"<Child {self.name!r}, {state}>"
 
     @property
+    def _popen(self) -> Any:
+        return self._process._popen  # type: ignore[attr-defined]
+
+    @property
     def _raised(self) -> bool:
         return self._outcome is not None and self._outcome[0] == "error"
 
@@ -188,13 +206,26 @@ class Child:
 
     def _receive(self) -> None:
         """Take what the child has sent; note its exit code once it has ended and all is read."""
-        ended = self._process.exitcode  # asked first: what it sent before it ended is there by now
+        ended = self._has_ended()  # asked first: what it sent before it ended is there by now
         with contextlib.suppress(EOFError, OSError):  # Windows has OSErrors of its own for a broken pipe
             while self._from_child.poll():
                 self._take(self._from_child.recv_bytes())
-        if ended is not None:
-            self.exitcode = ended
-            self._overdue = ended == child_side.OVERDUE or os.fstat(self._stack_file).st_size > 0
+        if ended:
+            if self._process.exitcode in (None, 255):  # unknown; the second is multiprocessing's word for it
+                self._popen.returncode = 255 if self._outcome is None else 0
+            self.exitcode = self._process.exitcode
+            self._overdue = os.fstat(self._stack_file).st_size > 0
+
+    def _has_ended(self) -> bool:
+        if self._process.exitcode is not None:
+            return True
+        if not _was_reaped(self._popen):
+            return False
+        # Another thread may have been first, and be about to note the exit code.
+        tries_until = time.perf_counter() + _NOTED_WITHIN
+        while self._process.exitcode is None and time.perf_counter() < tries_until:
+            time.sleep(0.001)
+        return True
 
     def _take(self, message: bytes) -> None:
         kind = message[:1]
@@ -224,21 +255,22 @@ class Child:
     def _kill(self) -> None:
         self._process.kill()
 
-    def _reap(self) -> bool:
-        """Wait for the killed process, let go of all it holds; say whether it has ended."""
-        self._process.join(_KILLED_WITHIN)
-        ended = self._process.exitcode is not None
-        if ended:
+    def _reap(self) -> None:
+        """Wait for the killed process, let go of all it holds."""
+        try:
+            self._process.join(_KILLED_WITHIN)
             self._receive()
-            with _starting:
-                self._process.close()
-        self._from_child.close()
-        self._call = None
-        self._stack = _readable(_read_all(self._stack_file))
-        os.close(self._stack_file)
-        with contextlib.suppress(OSError):  # gone already, but where the child never came to it
-            os.unlink(self._stack_path)
-        return ended
+            self._process.join(0)  # multiprocessing lets go of it, now that its exit code is known
+        finally:
+            # Not closed: another thread may be asking all processes how they are, and would then read from
+            # whatever is opened next under the same number. Whoever lets go of it last closes it.
+            del self._process
+            self._from_child.close()
+            self._call = None
+            self._stack = _readable(_read_all(self._stack_file))
+            os.close(self._stack_file)
+            with contextlib.suppress(OSError):  # gone already, but where the child never came to it
+                os.unlink(self._stack_path)
 
 
 class ProcessGroup:
@@ -316,6 +348,7 @@ class ProcessGroup:
         self._state = "new"
         self._ends_at = 0  # nanoseconds of perf_counter_ns
         self._interrupted = False
+        self._marks = 0
         self._previous_handler: Any = None
 
     @property
@@ -371,33 +404,8 @@ class ProcessGroup:
         self._raise_if_ended()
         if name is not None and name in {child.name for child in self._children}:
             raise ValueError(f"name must differ from the group's other names: {name!r} is taken")
-        name = name or self._name_for(function)
-        _start_helpers(self.context)
-        from_child, to_parent = self.context.Pipe(duplex=False)
-        stack_file, stack_path = tempfile.mkstemp(prefix="ipc_helpers-", suffix=".stack")
-        failure = None
-        call = child_side.Call(function, args)
-        try:
-            process: BaseProcess = self.context.Process(  # type: ignore[attr-defined]
-                target=child_side.run,
-                args=(call, to_parent, stack_path, self._ends_at),
-                name=name,
-                daemon=True,
-            )
-            with _starting, _sigint_blocked():
-                process.start()
-        except Exception as error:
-            # Only the text: the exception's frames would keep the arguments, queues too, alive.
-            failure = f"{name} could not be started: {type(error).__name__}: {error}"
-        finally:
-            to_parent.close()
-        if failure is not None:
-            from_child.close()
-            os.close(stack_file)
-            os.unlink(stack_path)
-            raise StartError(failure)
-        child = Child(name, process, call, from_child, stack_file, stack_path)
-        self._children.append(child)
+        with self._marked():
+            child = self._start(function, args, name or self._name_for(function))
         self._raise_if_ended()
         return child
 
@@ -419,8 +427,7 @@ class ProcessGroup:
         self._check_open()
         next_count = 0.0
         while True:
-            for child in self._running():
-                child._receive()
+            self._receive()
             now = time.perf_counter()
             if self._on_count is not None and (now >= next_count or not self._running()):
                 next_count = now + _POLL
@@ -432,13 +439,9 @@ class ProcessGroup:
             running = self._running()
             if not running:
                 break
-            if self._seconds_left() < -_GRACE:
-                for child in running:
-                    child._overdue = True
-                    child._kill()
-                self._raise_overdue()
+            self._raise_if_late()
             objects = [item for child in running for item in child._waits_on()]
-            connection.wait(objects, min(_POLL, max(self._seconds_left() + _GRACE, 0) + 0.001))
+            _wait_for(objects, min(_POLL, max(self._seconds_left() + _GRACE, 0) + 0.001))
         if until is not None:
             raise RuntimeError("all workers have returned, and what wait() was to wait for has not happened")
 
@@ -453,8 +456,7 @@ class ProcessGroup:
             if error is None and self._state == "open":  # closed: the body caught what wait() raised
                 self.wait()
             elif isinstance(error, Exception) and not isinstance(error, ProcessGroupError):
-                for child in self._running():
-                    child._receive()
+                self._receive()
                 self._raise_failures()
         finally:
             self._end_all()
@@ -466,6 +468,98 @@ class ProcessGroup:
         taken = {child.name for child in self._children}
         names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 2))]
         return next(name for name in names if name not in taken)
+
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Child:
+        """Start a child and send it its call; what can take long ends with the group's deadline."""
+        _start_helpers(self.context)
+        lock = _starting
+        while not lock.acquire(timeout=_POLL):
+            self._raise_if_late(name)
+        try:
+            child, call, sender = self._launch(function, args, name)
+            self._children.append(child)
+        finally:
+            lock.release()
+        if sender is None:
+            return child
+        data, call.data = call.data, b""
+        if len(data) <= _AT_ONCE:
+            _send_and_close(sender, data)
+            return child
+        # As Process.start() would, wait until the child has read it; but not for longer than there is time.
+        sending = threading.Thread(target=_send_and_close, args=(sender, data), daemon=True)
+        sending.start()
+        while sending.is_alive():
+            self._raise_if_late()
+            sending.join(_POLL)
+        return child
+
+    def _launch(
+        self, function: Callable[..., Any], args: tuple[Any, ...], name: str
+    ) -> tuple[Child, child_side.Call, Connection | None]:
+        """Start a process that waits for its call; or leave nothing of it."""
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed_over:
+            from_child, to_parent = self.context.Pipe(duplex=False)
+            undo.enter_context(from_child)
+            handed_over.enter_context(to_parent)
+            receiver = sender = None
+            if self.context.get_start_method() != "fork":
+                receiver, sender = self.context.Pipe(duplex=False)
+                undo.enter_context(sender)
+                handed_over.enter_context(receiver)
+            stack_file, stack_path = tempfile.mkstemp(prefix="ipc_helpers-", suffix=".stack")
+            undo.callback(os.unlink, stack_path)
+            undo.callback(os.close, stack_file)
+            call = child_side.Call(function, args, receiver)
+            failure = ""
+            try:
+                process: BaseProcess = self.context.Process(  # type: ignore[attr-defined]
+                    target=child_side.run,
+                    args=(call, to_parent, stack_path, self._ends_at),
+                    name=name,
+                    daemon=True,
+                )
+                self._start_process(process, name)
+            except ProcessGroupError:
+                raise
+            except Exception as error:
+                # Only the text: the exception's frames would keep the arguments, queues too, alive.
+                failure = f"{name} could not be started: {type(error).__name__}: {error}"
+            if failure:
+                raise StartError(failure)
+            undo.pop_all()
+        return Child(name, process, call, from_child, stack_file, stack_path), call, sender
+
+    def _start_process(self, process: BaseProcess, name: str) -> None:
+        """Start a process, for whose forkserver, where that is not known to answer, one waits in a thread."""
+        global _server_that_answered
+        server = _forkserver_pid() if self.context.get_start_method() == "forkserver" else None
+        if server in (None, _server_that_answered):
+            with _sigint_blocked():
+                process.start()
+            return
+        failed: list[Exception] = []
+
+        def start() -> None:
+            try:
+                with _sigint_blocked():
+                    process.start()
+            except Exception as error:
+                failed.append(error)
+
+        starting = threading.Thread(target=start, daemon=True)
+        starting.start()
+        while starting.is_alive():
+            starting.join(_POLL)
+            if self._has_to_end() and starting.is_alive():
+                starting.join(_GRACE)  # what has come up until then is ended like any other child
+                if starting.is_alive():
+                    os.kill(server, signal.SIGKILL)  # the system answers for it then, and start() fails
+                    starting.join()
+                    self._raise_if_late(name)
+        if failed:
+            raise failed.pop()
+        _server_that_answered = server
 
     def _running(self) -> list[Child]:
         return [child for child in self._children if child.exitcode is None]
@@ -483,6 +577,33 @@ class ProcessGroup:
             raise KeyboardInterrupt
         if self._cancelled.is_set():
             raise Cancelled("the processes were cancelled")
+
+    def _has_to_end(self) -> bool:
+        return self._interrupted or self._cancelled.is_set() or self._seconds_left() < -_GRACE
+
+    def _raise_if_late(self, starting: str = "") -> None:
+        """Raise that the group was ended; or, some time after its deadline, which workers still run."""
+        self._raise_if_ended()
+        if self._seconds_left() < -_GRACE:
+            for child in self._running():
+                child._overdue = True
+                child._kill()
+            self._raise_overdue(starting)
+
+    def _receive(self) -> None:
+        """Take what the children have sent: as a whole, for an interrupt would leave half a message."""
+        with self._marked():
+            for child in self._running():
+                child._receive()
+
+    @contextlib.contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Mark a section that an interrupt must not cut in two: it is noted, and raised afterwards."""
+        self._marks += 1
+        try:
+            yield
+        finally:
+            self._marks -= 1
 
     def _raise_failures(self) -> None:
         """Raise how a worker failed by itself; past the deadline, that they were overdue, all at once."""
@@ -508,37 +629,39 @@ class ProcessGroup:
             running = [child._process.sentinel for child in self._running()]
             if left <= 0 or not running:
                 return
-            connection.wait(running, left)
-            for child in self._running():
-                child._receive()
+            _wait_for(running, left)
+            self._receive()
 
-    def _raise_overdue(self) -> None:
+    def _raise_overdue(self, starting: str = "") -> None:
         # Kills and reaps: a stack is whole once its process has ended.
         overdue = [child for child in self._children if child._overdue]
         self._end_all()
-        raise DeadlineError(self.deadline, {child.name: _stack_of(child) for child in overdue})
+        stacks = {child.name: _stack_of(child) for child in overdue}
+        if starting:
+            stacks[starting] = "no stack: it was still to be started"
+        raise DeadlineError(self.deadline, stacks)
 
     def _end_all(self) -> None:
-        """Kill all that live, then join all, then close all; give SIGINT back."""
+        """Kill all that live, then join all, then close all, whichever of it fails; give SIGINT back."""
         if self._state == "closed":
             return
         self._state = "closed"
-        for child in self._children:
-            child._kill()
-        alive = [child.name for child in self._children if not child._reap()]
-        if self._previous_handler is not None:
-            signal.signal(signal.SIGINT, self._previous_handler)
+        with self._marked(), contextlib.ExitStack() as ends:
+            if self._previous_handler is not None:
+                ends.callback(signal.signal, signal.SIGINT, self._previous_handler)
+            for child in reversed(self._children):
+                ends.callback(child._reap)
+            for child in self._children:
+                child._kill()
+        alive = [child.name for child in self._children if child.exitcode is None]
         if alive:
             raise RuntimeError(f"killed, but not gone after {_KILLED_WITHIN:g} s: {', '.join(alive)}")
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Note the interrupt; raise it at once only where no half-started or half-ended child is at stake."""
+        """Note the interrupt; raise it at once but in a marked section, which notices it at its end."""
         self._interrupted = True
-        caller = frame
-        while caller is not None:
-            if caller.f_globals is globals():
-                return
-            caller = caller.f_back
+        if self._marks:
+            return
         try:
             # The block's end would do it; but CPython 3.13 skips that for an interrupt at the end of a
             # loop (its issue 130279).
@@ -570,6 +693,17 @@ def _stack_of(child: Child) -> str:
     if not child_side.frames_can_be_read():
         return "no stack: this Python is free-threaded, and does not let a thread read where another one is"
     return child._stack or "no stack: it was stopped, or had not reached its worker"
+
+
+def _was_reaped(popen: Any) -> bool:
+    """Say whether something else than this object has waited for the process, and taken its exit code."""
+    if os.name != "posix" or popen.method == "forkserver":  # whose children are not this process's own
+        return False
+    try:
+        os.kill(popen.pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def _ending(exitcode: int) -> str:
@@ -619,6 +753,22 @@ def _start_helpers(context: BaseContext) -> None:
             if getattr(forkserver._forkserver, "_preload_modules", None) == ["__main__"]:
                 forkserver.set_forkserver_preload(["__main__", child_side.__name__])
             forkserver.ensure_running()
+
+
+def _forkserver_pid() -> int | None:
+    from multiprocessing import forkserver
+
+    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return pid
+
+
+def _send_and_close(sender: Connection, data: bytes) -> None:
+    with sender, contextlib.suppress(OSError):  # the child was killed: its end says so
+        sender.send_bytes(data)
+
+
+def _wait_for(objects: list[Any], seconds: float) -> None:
+    connection.wait(objects[:_MOST_WAITED_FOR], seconds)
 
 
 @contextlib.contextmanager

@@ -174,6 +174,13 @@ def define(
     return made
 
 
+def running_cell(ipython: Any) -> tuple[str, str]:
+    """Return the id of the notebook's cell that runs, and that of this run of it; empty where not known."""
+    parent: dict[str, Any] = getattr(ipython, "get_parent", dict)() or {}
+    cell_id = (parent.get("metadata") or {}).get("cellId") or ""
+    return cell_id, (parent.get("header") or {}).get("msg_id") or ""
+
+
 def load(ipython: Any) -> None:
     """Register the magic ``%%worker`` with an IPython shell."""
 
@@ -185,10 +192,8 @@ def load(ipython: Any) -> None:
         imported or defined in it.
         """
         __tracebackhide__ = True  # IPython leaves this frame out
-        parent: dict[str, Any] = getattr(ipython, "get_parent", dict)() or {}
-        cell_id = (parent.get("metadata") or {}).get("cellId") or ""
         try:
-            made = define(cell, line.strip(), cell_id, ipython.user_ns)
+            made = define(cell, line.strip(), running_cell(ipython)[0], ipython.user_ns)
         except ValueError as error:
             raise _shown_alone(error) from None
         if made.error is not None:

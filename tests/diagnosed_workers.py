@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ import threading
 import time
 from queue import Empty
 from typing import Any
+
+from ipc_helpers import ProcessGroup
 
 SIZE = 200_000  # bytes: more than a pipe holds
 
@@ -288,6 +291,13 @@ def grandchildren(ctx: Any) -> None:
     child = ctx.Process(target=no_sentinel, args=(ctx,), name="child")
     child.start()
     child.join()
+
+
+def healthy_group(ctx: Any) -> int:
+    with ProcessGroup(ctx, deadline=30) as group:
+        child = group.start(operator.add, 2, 3)
+    result: int = child.result
+    return result
 
 
 def healthy_pool(ctx: Any) -> list[int]:

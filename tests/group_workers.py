@@ -5,6 +5,7 @@ The standard library alone, as in ``ipc_helpers.workers``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -144,10 +145,16 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def leave_later(go: Event, seconds: float, code: int) -> None:
+def be_overdue_later(go: Event, seconds: float) -> None:
+    """End as at the deadline, when something holds the interpreter."""
     wait_for(go)
     time.sleep(seconds)
-    leave(code)
+    signal.raise_signal(signal.SIGALRM)
+
+
+def wait_then_call(go: Event, function: str) -> Any:
+    wait_for(go)
+    return add(1, 2) if function == "add" else kill_itself()
 
 
 def exit_with(code: int) -> None:
@@ -259,10 +266,14 @@ def run_until_killed(start_method: str, port: str) -> None:
 
 def run_in_a_thread_and_leave(start_method: str, port: str) -> None:
     """Keep a sleeping worker in a thread, as a panel does; return once there is something to read."""
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import ProcessGroup, WorkerError
 
     def run() -> None:
-        with ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group:
+        # multiprocessing terminates the worker at the exit, when what a thread prints can crash the process.
+        with (
+            contextlib.suppress(WorkerError),
+            ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group,
+        ):
             group.start(sleep_connected, int(port))
 
     threading.Thread(target=run, daemon=True).start()
@@ -288,8 +299,53 @@ def run_until_interrupted(start_method: str, place: str) -> None:
             if place == "body":
                 while True:
                     pass
+            if place == "until":
+                group.wait(until=lambda: time.sleep(300) is not None)
     except KeyboardInterrupt:
         print("interrupted, left:", sorted(leftovers.left_since(before)), flush=True)
+
+
+def start_one_that_hangs(start_method: str, ended_by: str) -> None:
+    """Give a large argument to a child that hangs as it comes up; print how that ended; start another.
+
+    Its interpreter hangs where a ``sitecustomize`` looks at the variable.
+    """
+    from multiprocessing import resource_tracker
+
+    from ipc_helpers import ProcessGroup
+
+    os.environ["IPC_HANGS"] = "1"
+    context = multiprocessing.get_context(start_method)
+    cancelled = threading.Event()
+    ends = {"cancel": cancelled.set, "interrupt": lambda: os.kill(os.getpid(), signal.SIGINT)}
+    if ended_by in ends:
+        threading.Timer(1, ends[ended_by]).start()
+    begun = time.monotonic()
+    try:
+        with ProcessGroup(
+            context, deadline=1 if ended_by == "deadline" else 100, cancelled=cancelled
+        ) as group:
+            group.start(len, bytes(1_000_000))
+    except BaseException as error:
+        print(type(error).__name__, time.monotonic() - begun < 20, *getattr(error, "stacks", ()), flush=True)
+    print("left:", multiprocessing.active_children(), flush=True)
+    del os.environ["IPC_HANGS"]
+    with ProcessGroup(context, deadline=60) as group:
+        child = group.start(len, bytes(1_000_000))
+    print("another:", child.result, flush=True)
+    # The resource tracker hangs, too, and an interpreter that exits waits for it.
+    os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    os._exit(0)
+
+
+def run_after_fork(context: Any) -> int:
+    """In a forked child: use a group, as whoever forked this process was just doing."""
+    from ipc_helpers import ProcessGroup
+
+    with ProcessGroup(context, deadline=30) as group:
+        child = group.start(add, 2, 3)
+    result: int = child.result
+    return result
 
 
 def print_stack_of_a_sleeper(deadline: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import re
@@ -147,6 +148,7 @@ HEALTHY = {
     programs.healthy: 600_000,
     programs.healthy_pipe: ["one", "two"],
     programs.healthy_pool: [1, 2],
+    programs.healthy_group: 5,
     programs.empty: "Empty",
 }
 
@@ -155,7 +157,7 @@ HEALTHY = {
 def test_it_says_that_healthy_code_is_healthy(
     program: Callable[..., Any], ctx: Any, nothing_left: Path
 ) -> None:
-    diagnosis = diagnose(program, ctx, deadline=20)
+    diagnosis = diagnose(program, ctx, deadline=20, start_method=ctx.get_start_method())
     assert diagnosis.healthy, str(diagnosis)
     assert diagnosis.returned == HEALTHY[program]
     assert diagnosis.stuck == {}
@@ -284,6 +286,16 @@ def test_bad_input_is_refused_before_anything_starts(
     given = {"function": programs.busy, **change}
     with pytest.raises(error, match=re.escape(words)):
         diagnose(given.pop("function"), **given)
+
+
+def test_a_timer_of_faulthandlers_does_not_stop_the_program(ctx: Any, nothing_left: Path) -> None:
+    """As pytest's faulthandler_timeout sets it; a forked child that touches it hangs."""
+    faulthandler.dump_traceback_later(DEADLINE * 10)
+    try:
+        diagnosis = diagnose(programs.healthy, ctx, deadline=20, start_method=ctx.get_start_method())
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    assert diagnosis.returned == HEALTHY[programs.healthy]
 
 
 def test_a_free_threaded_python_is_refused_before_anything_starts(

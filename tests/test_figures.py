@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import multiprocessing
 import re
 import struct
 import threading
@@ -53,6 +54,23 @@ def chosen() -> Result:
     ]
     flow = QueueFlow(messages=4, payload=10, producers=2, consumers=2)
     return measured(flow, lanes, expected=4)
+
+
+def draw_in_child(result: Result) -> None:
+    assert "<img" in draw(result).html
+
+
+@pytest.mark.skipif("fork" not in start_methods(), reason="the platform has no fork")
+def test_a_forked_child_draws_although_its_parent_did(chosen: Result) -> None:
+    """Fork copies the executor of the one thread that draws, but not the thread."""
+    draw(chosen)
+    process = multiprocessing.get_context("fork").Process(target=draw_in_child, args=(chosen,))
+    process.start()
+    process.join(AMPLE)
+    process.kill()
+    process.join()
+    assert process.exitcode == 0
+    process.close()
 
 
 @pytest.fixture

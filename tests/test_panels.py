@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import own_workers
 import pytest
+from kernels import Kernel
 
 from ipc_helpers import (
     DeadlineError,
@@ -75,6 +76,47 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < ends_at, "it did not happen in time"
         time.sleep(0.01)
+
+
+def test_a_cell_that_runs_again_closes_the_panels_of_its_run_before(tmp_path: Path) -> None:
+    kernel = Kernel(tmp_path)
+    try:
+        kernel.run(
+            "from ipc_helpers import Panel, QueueFlow\nfrom ipywidgets.widgets.widget import _instances"
+        )
+        two = "panels = [Panel(QueueFlow()), Panel(QueueFlow())]\nprint(len(_instances))"
+        counts = [int(kernel.run(two, "cell 1")) for _ in range(10)]
+        assert counts == counts[:1] * 10
+        assert kernel.run("print([panel.widget.comm is None for panel in panels])") == "[False, False]\n"
+        other = int(kernel.run("other = Panel(QueueFlow())\nprint(len(_instances))", "cell 2"))
+        assert other == counts[0] // 2 * 3, "another cell's panels stay"
+        kernel.run("other.close()")
+        assert int(kernel.run("print(len(_instances))")) == counts[0]
+    finally:
+        kernel.end()
+
+
+def test_a_panel_that_is_closed_ends_its_run(panel: Panel) -> None:
+    start_long_run(panel)
+    panel.close()
+    assert panel.wait(SECONDS)
+    assert "Cancelled" in panel.status.value
+
+
+def test_panels_take_their_clicks_one_at_a_time(panel: Panel) -> None:
+    """Two that each started a run at the same moment would both be the latest."""
+    other = Panel(QueueFlow(messages=100_000, maxsize=1))
+    with Panel._lock:
+        clicks = [threading.Thread(target=each.run.click) for each in (panel, other)]
+        for click in clicks:
+            click.start()
+        time.sleep(0.2)
+        assert [each.run.disabled for each in (panel, other)] == [False, False]
+    for click in clicks:
+        click.join(SECONDS)
+    other.cancel.click()
+    assert panel.wait(SECONDS)
+    assert other.wait(SECONDS)
 
 
 def test_each_parameter_has_a_labelled_control_with_the_first_value() -> None:

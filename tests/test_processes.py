@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import functools
 import gc
 import math
@@ -19,6 +20,7 @@ import threading
 import time
 import types
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,6 +252,7 @@ def test_killed_worker_is_named_rather_than_one_that_lost_its_peer(
     assert str(caught.value) == "kill_itself_later was killed by SIGKILL before its worker returned"
 
 
+@posix
 @pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
 @pytest.mark.parametrize("seconds", [0, 0.03])
 def test_deadline_is_raised_rather_than_the_error_of_one_that_lost_its_peer(
@@ -260,10 +263,10 @@ def test_deadline_is_raised_rather_than_the_error_of_one_that_lost_its_peer(
     with pytest.raises(DeadlineError) as caught, ends_soon():  # noqa: SIM117
         with ProcessGroup(spawn, deadline=AMPLE) as group:
             group.start(group_workers.find_the_end_closed, go, error)
-            group.start(group_workers.leave_later, go, seconds, OVERDUE)
+            group.start(group_workers.be_overdue_later, go, seconds)
             all_up(group)
             go.set()
-    assert list(caught.value.stacks) == ["leave_later"]
+    assert list(caught.value.stacks) == ["be_overdue_later"]
 
 
 def test_worker_that_lost_its_peer_is_named_when_nobody_was_killed(spawn: BaseContext) -> None:
@@ -494,20 +497,160 @@ def test_stopped_process_has_no_stack(context: BaseContext) -> None:
     assert stopped.exitcode == -signal.SIGKILL
 
 
-def test_no_process_is_closed_while_another_is_started(
+# What else goes on in the program.
+
+
+HANGS = """
+import os, time
+
+if "IPC_HANGS" in os.environ:
+    time.sleep(300)
+"""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("ended_by", "error"),
+    [
+        ("deadline", "DeadlineError True len"),
+        ("cancel", "Cancelled True"),
+        ("interrupt", "KeyboardInterrupt True"),
+    ],
+)
+@pytest.mark.parametrize("start_method", [method for method in start_methods() if method != "fork"])
+def test_start_ends_while_its_child_hangs(
+    start_method: str, ended_by: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGS, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with script(group_workers.start_one_that_hangs, start_method, ended_by) as process:
+        output, errors = process.communicate(timeout=AMPLE)
+    assert errors == ""
+    assert output.splitlines() == [error, "left: []", "another: 1000000"]
+
+
+def test_a_timer_of_faulthandlers_does_not_stop_the_children(context: BaseContext) -> None:
+    """As pytest's faulthandler_timeout sets it; a forked child that touches it hangs."""
+    faulthandler.dump_traceback_later(AMPLE * 10)
+    try:
+        with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+            child = group.start(group_workers.add, 1, 2)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    assert child.result == 3
+
+
+def test_a_worker_may_leave_with_the_exit_code_of_one_that_is_overdue(context: BaseContext) -> None:
+    error = failure_of(context, group_workers.leave, OVERDUE)
+    assert str(error) == f"failing exited with code {OVERDUE} before its worker returned"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("function", "outcome"),
+    [("add", 3), ("kill_itself", "add exited with code 255 before its worker returned")],
+)
+def test_another_part_of_the_program_waits_for_the_child_first(
+    function: str, outcome: object, context: BaseContext
+) -> None:
+    go = context.Event()
+    with contextlib.suppress(WorkerError), ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+        child = group.start(group_workers.wait_then_call, go, function, name="add")
+        waiter = threading.Thread(target=wait_for_any, args=(child.pid,), daemon=True)
+        waiter.start()
+        go.set()
+        waiter.join(SOON)  # it was first: the group looks at the end of its block
+    if context.get_start_method() == "forkserver":  # whose children nobody else can wait for
+        assert child.exitcode == (0 if function == "add" else -signal.SIGKILL)
+    elif function == "add":
+        assert (child.result, child.exitcode) == (outcome, 0)
+    else:
+        with pytest.raises(WorkerError, match=f"^{outcome}$"):
+            _ = child.result
+    assert multiprocessing.active_children() == []
+
+
+def wait_for_any(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def test_others_look_for_ended_children_all_the_time(context: BaseContext) -> None:
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            multiprocessing.active_children()
+
+    with ThreadPoolExecutor() as another:
+        looking = another.submit(look)
+        try:
+            for _ in range(20):
+                with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+                    child = group.start(group_workers.add, 1, 2)
+                assert child.result == 3
+        finally:
+            over.set()
+        looking.result()
+
+
+def test_a_forked_child_uses_a_group_itself(spawn: BaseContext) -> None:
+    """Whoever forked it was starting a process, and held what only one at a time may hold."""
+    if "fork" not in start_methods():
+        pytest.skip("the platform has no fork")
+    process = multiprocessing.get_context("fork").Process(target=group_workers.run_after_fork, args=(spawn,))
+    with processes._starting:
+        process.start()
+    process.join(SOON)
+    process.kill()
+    process.join()
+    assert process.exitcode == 0
+    process.close()
+
+
+def test_more_children_than_one_wait_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows that is 63 objects, two for each child."""
+    wait = processes.connection.wait
+
+    def wait_as_windows(objects: list[Any], timeout: float | None = None) -> list[Any]:
+        if len(objects) > 63:
+            raise ValueError("need at most 63 handles, got a sequence of length {len(objects)}")
+        return wait(objects, timeout)
+
+    monkeypatch.setattr(processes.connection, "wait", wait_as_windows)
+    monkeypatch.setattr(processes, "_MOST_WAITED_FOR", 60)
+    with (
+        ends_soon(AMPLE),
+        ProcessGroup(multiprocessing.get_context(start_methods()[-1]), deadline=AMPLE) as group,
+    ):
+        children = [group.start(group_workers.add, number, 1) for number in range(40)]
+    assert [child.result for child in children] == [*range(1, 41)]
+
+
+def test_a_deadline_error_is_a_timeout_error(spawn: BaseContext) -> None:
+    with pytest.raises(TimeoutError) as caught, ProcessGroup(spawn, deadline=0.5) as group:
+        group.start(group_workers.sleep_long)
+    assert isinstance(caught.value, DeadlineError)
+    assert str(caught.value).startswith("sleep_long was still running after 0.5 s")
+    assert pickle.loads(pickle.dumps(caught.value)).stacks == caught.value.stacks
+
+
+def test_one_end_that_fails_leaves_no_other_behind(
     context: BaseContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CPython 3.11.2, for one, would look at the one that is being closed, and fail."""
-    close, held = BaseProcess.close, []
+    handler = signal.getsignal(signal.SIGINT)
+    reap = processes.Child._reap
 
-    def close_and_look(process: BaseProcess) -> None:
-        held.append(processes._starting.locked())
-        close(process)
+    def fail_once(child: processes.Child) -> None:
+        reap(child)
+        if child.name == "first":
+            raise OSError("on purpose")
 
-    monkeypatch.setattr(BaseProcess, "close", close_and_look)
-    with ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(os.getpid)
-    assert held == [True]
+    monkeypatch.setattr(processes.Child, "_reap", fail_once)
+    with pytest.raises(OSError, match="on purpose"), ProcessGroup(context, deadline=AMPLE) as group:
+        children = [group.start(group_workers.add, 1, 2, name=name) for name in ("first", "second", "third")]
+    assert [child.exitcode for child in children] == [0, 0, 0]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_free_threaded_python_shows_no_stack(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -761,7 +904,7 @@ def script(function: Callable[..., None], *arguments: str) -> Iterator[subproces
 
 
 @posix
-@pytest.mark.parametrize("place", ["wait", "body"])
+@pytest.mark.parametrize("place", ["wait", "body", "until"])
 @pytest.mark.parametrize("start_method", start_methods())
 def test_parent_is_interrupted(start_method: str, place: str) -> None:
     """As Ctrl-C and a notebook's interrupt do it: the signal goes to the whole process group."""

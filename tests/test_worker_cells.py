@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import refresh_outputs
-from jupyter_client import KernelManager
+from kernels import Kernel
 from nbformat.v4 import new_code_cell, new_notebook
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 
 from ipc_helpers import ProcessGroup, WorkerError, diagnose, worker_cells
 from ipc_helpers.processes import start_methods
@@ -398,45 +396,6 @@ def test_the_magic_in_a_folder_that_cannot_be_written_to(
     assert said[8] == "ZeroDivisionError: division by zero"
     assert list(folder.iterdir()) == []  # as root, it could be written to
     assert list(temporary.glob("ipc_workers-*")) == []
-
-
-class Kernel:
-    """A kernel that is told which cell of the notebook it runs, as JupyterLab tells it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.manager = KernelManager(
-            kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
-        )
-        self.manager.start_kernel(
-            cwd=str(folder),
-            env=os.environ | {"TMPDIR": str(folder)},
-            extra_arguments=["--HistoryManager.enabled=False", "--log-level=ERROR"],
-        )
-        self.connect()
-
-    def connect(self) -> None:
-        self.client = self.manager.client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=SECONDS)
-        self.run("%load_ext ipc_helpers")
-
-    def run(self, code: str, cell_id: str = "") -> str:
-        """Run a cell; return what it printed, or the error that it showed."""
-        content = {"code": code, "silent": False, "store_history": False, "stop_on_error": False}
-        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell_id})
-        self.client.shell_channel.send(message)
-        text, state = "", ""
-        while state != "idle":
-            reply = self.client.get_iopub_msg(timeout=SECONDS)
-            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
-                content = reply["content"]
-                text += content.get("text", "") + "\n".join(content.get("traceback", []))
-                state = content.get("execution_state", "")
-        return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-    def end(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture(scope="module")
