@@ -38,6 +38,7 @@ class SeenProcess:
     running: dict[str, Any] | None = None
     waiting: dict[str, Any] | None = None
     dropped: list[dict[str, Any]] = field(default_factory=list)
+    ended_in: str = ""  # the line of its parent's that terminated or killed it
 
     @property
     def place(self) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class SeenProcess:
 
     @property
     def terminated(self) -> bool:
-        """Whether it was a daemon that ended because its parent did."""
+        """Whether it was a daemon that was told to end, by the program or because its parent ended."""
         return self.daemon and self.exitcode == -signal.SIGTERM
 
     def waits_in(self, *calls: str) -> bool:
@@ -160,6 +161,8 @@ class Tree:
             process.running = event
         elif kind == "dropped":
             process.dropped.append(event)
+        elif kind == "ends":
+            self._process(event["pid"]).ended_in = event["line"]
         elif kind == "queue":
             self._queues[event["key"]] = event
         elif kind == "pipe":
@@ -261,7 +264,9 @@ class Tree:
         if process.pool and (process.terminated or code == 0):  # which of the two is a matter of moments
             return "ended", code, "ended with its pool"
         if process.terminated:
-            return "terminated", code, "terminated: a daemon ends with the process that started it"
+            why = f", in the line  {process.ended_in}" if process.ended_in else ""
+            why = why or ": a daemon ends with the process that started it"
+            return "terminated", code, f"terminated{why}"
         if process.killed:
             return "killed", code, f"killed by {_signal_name(code)}"
         if not process.begun:
@@ -281,9 +286,25 @@ class Tree:
     # Words for what is where.
 
     def queue(self, key: str | None) -> str:
-        """Return what a reader calls a queue."""
-        names = self._queues.get(key or "", {}).get("names", [])
-        return "the queue" if not names or names == ["queue"] else f"the queue {names[0]!r}"
+        """Return what a reader calls a queue, with a number where several are called the same."""
+        name = self._queue_name(key)
+        namesakes = [other for other in self._queues if self._queue_name(other) == name]
+        words = "the queue" if name in ("", "queue") else f"the queue {name!r}"
+        if len(namesakes) < 2 or key not in namesakes:
+            return words
+        return f"{words} ({namesakes.index(key) + 1} of {len(namesakes)})"
+
+    def _queue_name(self, key: str | None) -> str:
+        """Return the variable that a queue was assigned to; empty where the line does not tell."""
+        made = self._queues.get(key or "")
+        if made is None:
+            return ""
+        file, number, _ = made["place"]
+        calls = {other["place"][2] for other in self._queues.values() if other["place"][:2] == [file, number]}
+        names: list[str] = made["names"]
+        if len(calls) == len(names):  # each of them made one, from left to right
+            return names[sorted(calls).index(made["place"][2])]
+        return names[0] if len(names) == 1 else ""
 
     def end(self, pipe: str, side: int) -> str:
         """Return what a reader calls an end of a pipe."""
@@ -413,9 +434,12 @@ def _not_importable(tree: Tree) -> Finding | None:
 
 def _killed(tree: Tree) -> Finding | None:
     killed = [process for process in tree.processes.values() if process.killed]
+    # A daemon that the program ends is a way to stop it, unless somebody waits for what it took along.
+    killed += [process for process in tree.others if tree.stuck and process.terminated and process.ended_in]
     if not killed:
         return None
-    who = f"{killed[0].name} was killed ({_signal_name(killed[0].exitcode)})"
+    line = f" in {killed[0].ended_in!r}" if killed[0].terminated else ""
+    who = f"{killed[0].name} was killed ({_signal_name(killed[0].exitcode)}){line}"
     remedy = "end a process that uses a queue or a pipe with a sentinel, not with a signal"
     for process in tree.stuck:
         if process.place["within_message"]:

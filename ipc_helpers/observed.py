@@ -115,6 +115,8 @@ def install() -> None:
         return
     _installed = True
     BaseProcess.start = _starting(BaseProcess.start)  # type: ignore[method-assign]
+    for name in ("terminate", "kill"):
+        setattr(BaseProcess, name, _ending(getattr(BaseProcess, name)))
     for kind in (queues.Queue, queues.SimpleQueue):
         patched: Any = kind
         patched.__init__ = _making(patched.__init__)
@@ -262,7 +264,7 @@ def _waits_now(main: int) -> list[tuple[FrameType, object]]:
     writes = any("_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders)
     if not writes and any(map(_is_about_to_write, list(_queues))):
         return []
-    return [(frames[0], frames[0].f_locals.get("remaining")) for frames in (stack, *feeders)]
+    return [(frames[0], _local(frames[0], "remaining")) for frames in (stack, *feeders)]
 
 
 def _is_about_to_write(queue: Any) -> bool:
@@ -284,17 +286,16 @@ def _waits(stack: list[FrameType]) -> bool:
     if not inside or place["call"] not in _WAITS:
         return False
     called = inside[-1]
-    arguments: dict[str, Any] = called.f_locals
     if place["within_message"]:  # which no timeout covers
         return True
-    if arguments.get("timeout") is not None or not arguments.get("block", True):
+    if _local(called, "timeout") is not None or not _local(called, "block", True):
         return False
     if place["call"] == "wait":
-        waited_for: Any = arguments.get("object_list")
+        waited_for: Any = _local(called, "object_list")
         if called.f_code.co_filename != connection.__file__ or not hasattr(waited_for, "__len__"):
             return False
         return os.name != "posix" or not connection.wait(waited_for, 0)
-    subject: Any = arguments.get("self")
+    subject: Any = _local(called, "self")
     if place["kind"] == "queue" and called.f_code.co_name == "get":
         return place["names"][0] in ("get", "__enter__") or not _is_ready(subject._reader)
     if place["kind"] == "end" and called.f_code.co_name in ("recv", "recv_bytes", "recv_bytes_into", "poll"):
@@ -325,7 +326,16 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _has_forked(frame: FrameType) -> bool:
     """Say whether this process began in a frame: since CPython 3.13, a forked child ends in it, too."""
-    return frame.f_code.co_name == "_launch" and getattr(frame.f_locals.get("self"), "pid", None) == 0
+    return frame.f_code.co_name == "_launch" and getattr(_local(frame, "self"), "pid", None) == 0
+
+
+def _local(frame: FrameType, name: str, default: Any = None) -> Any:
+    """Return a variable of a frame of the library's, and the default for one of the program's own.
+
+    Up to CPython 3.12, a look at a frame's variables fills a dictionary that lives as long as the frame: it
+    keeps what the program deletes meanwhile, and is what an earlier ``locals()`` returned (PEP 667).
+    """
+    return frame.f_locals.get(name, default) if _is_library(frame) else default
 
 
 def _line_that_raised(error: BaseException) -> str:
@@ -386,7 +396,7 @@ def _place(frames: list[FrameType]) -> dict[str, Any]:
         "key": key,
         # Between the length of a message, which was read, and its body, which was not.
         "within_message": any(
-            frame.f_code.co_name == "_recv_bytes" and "size" in frame.f_locals for frame in library
+            frame.f_code.co_name == "_recv_bytes" and _local(frame, "size") is not None for frame in library
         ),
         "feeds": "_feed" in names,
         "exiting": own is None and "_exit_function" in names,
@@ -401,9 +411,9 @@ def _is_called(frame: FrameType) -> bool:
 
 def _subject(frame: FrameType) -> tuple[str, Any, str]:
     """Return what a library function works on: its kind, what tells it from others, and its class."""
-    subject = frame.f_locals.get("self")
+    subject = _local(frame, "self")
     if frame.f_code.co_name == "_exit_function":
-        subject = frame.f_locals.get("p")  # the child that it joins
+        subject = _local(frame, "p")  # the child that it joins
     if isinstance(subject, BaseProcess):
         popen = getattr(subject, "_popen", None)
         return "process", getattr(popen, "pid", None), "Process"
@@ -498,6 +508,19 @@ def _starting(start: Callable[..., None]) -> Callable[..., None]:
     return observed_start
 
 
+def _ending(end: Callable[..., None]) -> Callable[..., None]:
+    """Note which process the program ends, and where: the library ends daemons without this method."""
+
+    @functools.wraps(end)
+    def observed_end(process: BaseProcess) -> None:
+        caller = sys._getframe(1)
+        if not _is_library(caller):  # not a pool, which ends its workers
+            log("ends", pid=process.pid, line=_line(caller))
+        end(process)
+
+    return observed_end
+
+
 def _polling(poll: Callable[..., int | None]) -> Callable[..., int | None]:
     """Have the program's own calls known, so that a look does not get in their way."""
 
@@ -523,7 +546,14 @@ def _making(init: Callable[..., None]) -> Callable[..., None]:
             return
         _note_queue(queue, f"{os.getpid()}-{time.perf_counter_ns()}")
         bound = args[0] if args else kwargs.get("maxsize", 0)
-        log("queue", key=queue._observed_key, line=_line(own), names=_assigned(own), bound=max(bound, 0))
+        log(
+            "queue",
+            key=queue._observed_key,
+            line=_line(own),
+            names=_assigned(own),
+            place=[own.f_code.co_filename, own.f_lineno, own.f_lasti],
+            bound=max(bound, 0),
+        )
 
     return observed_init
 
@@ -555,7 +585,7 @@ def _failing(is_exiting: Callable[[], bool]) -> Callable[[], bool]:
         error = sys.exc_info()[1]
         frame = sys._getframe(1)
         if error is not None and not isinstance(error, OSError):
-            buffer = frame.f_locals.get("buffer")
+            buffer = _local(frame, "buffer")
             key = next(
                 (
                     queue._observed_key
@@ -592,7 +622,7 @@ def _piping(pipe: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, An
 def _made_by_library(caller: FrameType) -> bool:
     """Say whether a queue or a pipe is a part of something else in the library."""
     while caller.f_code.co_filename == context.__file__ or (
-        isinstance(caller.f_locals.get("self"), queues.JoinableQueue)
+        isinstance(_local(caller, "self"), queues.JoinableQueue)
         and caller.f_code.co_filename == queues.__file__
     ):
         assert caller.f_back is not None

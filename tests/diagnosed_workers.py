@@ -11,9 +11,12 @@ import sys
 import threading
 import time
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import ProcessGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIZE = 200_000  # bytes: more than a pipe holds
 
@@ -298,6 +301,68 @@ def healthy_group(ctx: Any) -> int:
         child = group.start(operator.add, 2, 3)
     result: int = child.result
     return result
+
+
+def deletes_an_end(ctx: Any) -> str:
+    receiver, sender = ctx.Pipe(duplex=False)
+    ctx.Queue().close()
+    del sender
+    try:
+        receiver.recv()
+    except EOFError:
+        return "the end of the pipe"
+    return "?"
+
+
+def keeps_what_locals_said(ctx: Any) -> bool:
+    said = locals()
+    later = ctx.Queue()
+    later.close()
+    return "later" in said
+
+
+def two_queues_in_a_line(ctx: Any) -> None:
+    words, counts = ctx.Queue(), ctx.Queue()
+    words.put("one")
+    words.put("two")
+    counts.put(1)
+
+
+def a_list_of_queues(ctx: Any) -> None:
+    boxes = [ctx.Queue() for _ in range(3)]
+    boxes[1].put("one")
+    boxes[2].put("two")
+    boxes[2].put("three")
+
+
+def listen_for_notices(notices: Any) -> None:
+    while notices.get() is not None:
+        pass
+
+
+def terminates_a_daemon_in_get(ctx: Any) -> None:
+    notices = ctx.Queue()
+    helper = ctx.Process(target=listen_for_notices, args=(notices,), daemon=True)
+    helper.start()
+    notices.put("up?")
+    while not notices.empty():  # it has begun to get
+        time.sleep(0.01)
+    time.sleep(0.5)
+    helper.terminate()
+    helper.join()
+    notices.put("closed for today")
+    notices.get()
+
+
+def terminates_a_daemon_at_its_end(ctx: Any) -> None:
+    helper = ctx.Process(target=time.sleep, args=(300,), daemon=True)
+    helper.start()
+    helper.terminate()
+    helper.join()
+
+
+def answer(sender: Any, program: Callable[..., Any], *args: Any) -> None:
+    sender.send(program(*args))
 
 
 def healthy_pool(ctx: Any) -> list[int]:

@@ -149,6 +149,9 @@ HEALTHY = {
     programs.healthy_pipe: ["one", "two"],
     programs.healthy_pool: [1, 2],
     programs.healthy_group: 5,
+    programs.deletes_an_end: "the end of the pipe",
+    programs.keeps_what_locals_said: False,
+    programs.terminates_a_daemon_at_its_end: None,
     programs.empty: "Empty",
 }
 
@@ -286,6 +289,27 @@ def test_bad_input_is_refused_before_anything_starts(
     given = {"function": programs.busy, **change}
     with pytest.raises(error, match=re.escape(words)):
         diagnose(given.pop("function"), **given)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not count messages")
+def test_queues_of_one_line_are_told_apart(ctx: Any, nothing_left: Path) -> None:
+    diagnosis = diagnose(programs.two_queues_in_a_line, ctx, deadline=20)
+    assert diagnosis.left == {"the queue 'words'": 2, "the queue 'counts'": 1}
+    assert "2 messages in the queue 'words' and 1 message in the queue 'counts'" in diagnosis.cause
+    diagnosis = diagnose(programs.a_list_of_queues, ctx, deadline=20)
+    several = [f"the queue 'boxes' ({number} of 3)" for number in (1, 2, 3)]
+    assert diagnosis.left == dict(zip(several, (0, 1, 2), strict=True))
+
+
+def test_a_daemon_that_took_a_lock_along(ctx: Any, nothing_left: Path) -> None:
+    diagnosis = diagnose(programs.terminates_a_daemon_in_get, ctx, deadline=20)
+    listener = next(process for process in diagnosis.processes if process.name == "listen_for_notices")
+    assert (listener.state, listener.words) == ("terminated", "terminated, in the line  helper.terminate()")
+    assert diagnosis.cause.startswith("listen_for_notices was killed (SIGTERM) in 'helper.terminate()' while")
+    assert (
+        "while it held the read lock of the queue 'notices', so nobody else can get a message any more"
+        in diagnosis.cause
+    )
 
 
 def test_a_timer_of_faulthandlers_does_not_stop_the_program(ctx: Any, nothing_left: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import leftovers
 import nbformat
 import pytest
+from diagnosed_workers import answer
 from prose import headings
 from refresh_outputs import ROOT
 
@@ -181,6 +182,25 @@ def test_mended_program_returns_what_it_should(case: Case, method: str, diagnose
     diagnosis = diagnoses[case, method]
     assert diagnosis.returned == case.returns, diagnosis
     assert diagnosis.healthy, diagnosis
+
+
+def test_mended_programs_do_unwatched_what_they_do_watched(diagnoses: Diagnoses) -> None:
+    todo = [case.values[:2] for case in under_each_method(FIXED)]
+
+    def run(item: tuple[Case, str]) -> Any:
+        case, method = item
+        spawn = multiprocessing.get_context("spawn")  # for the main process, as diagnose does
+        receiver, sender = spawn.Pipe(duplex=False)
+        context = multiprocessing.get_context(method)
+        process = spawn.Process(target=answer, args=(sender, case.program, context, *case.args))
+        process.start()
+        said = receiver.recv() if receiver.poll(60) else "nothing"
+        process.join(60)
+        return said, process.exitcode
+
+    with ThreadPoolExecutor(4) as pool:
+        said = dict(zip(todo, pool.map(run, todo), strict=True))
+    assert said == {item: (diagnoses[item].returned, 0) for item in todo}
 
 
 @pytest.mark.parametrize("method", start_methods())
