@@ -228,7 +228,7 @@ def test_queue_of_threads_loses_a_message_under_fork(diagnoses: Diagnoses) -> No
 @pytest.mark.parametrize("method", start_methods())
 def test_parent_that_looks_notices_a_failed_child(method: str, diagnoses: Diagnoses) -> None:
     diagnosis = diagnoses[NOTICED, method]
-    assert diagnosis.returned == "no price: the child has failed", diagnosis
+    assert diagnosis.returned == "no price: the child ended with exit code 1", diagnosis
     assert "KeyError" in diagnosis.cause, diagnosis
 
 

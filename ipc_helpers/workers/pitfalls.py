@@ -399,6 +399,7 @@ def read_each(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None:
     while (task := tasks.get()) is not None:
         answers.put(int(task))
         tasks.task_done()
+    tasks.task_done()  # None was put as well
 
 
 def read_each_or_say_why(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None:
@@ -410,6 +411,7 @@ def read_each_or_say_why(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None
             answers.put("no number")
         finally:
             tasks.task_done()
+    tasks.task_done()
 
 
 def join_tasks(ctx: Context, worker: Callable[..., None]) -> list[object]:
@@ -484,16 +486,20 @@ def get_price(ctx: Context, fruit: str) -> object:
 
 
 def get_price_or_notice(ctx: Context, fruit: str) -> object:
-    """Get the price that a child looks up, and notice when the child fails."""
+    """Get the price that a child looks up, and notice when the child ends without one."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_price, args=(messages, fruit), name="child")
     child.start()
-    while not child.exitcode:
+    price = None
+    while price is None:
+        had_ended = child.exitcode is not None  # before the look: then all that it put is there
         try:
-            return messages.get(timeout=0.1)
+            price = messages.get(timeout=0.1)
         except queue.Empty:
-            pass
-    return "no price: the child has failed"
+            if had_ended:
+                price = f"no price: the child ended with exit code {child.exitcode}"
+    child.join()
+    return price
 
 
 # Lab 16: Forget what Out keeps
