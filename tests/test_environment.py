@@ -285,19 +285,21 @@ multiprocessing.get_all_start_methods = lambda: [*{names!r}]
 """
 
 
-def run_all(startup: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[NotebookNode, str]:
-    """Run the chapter in a Python that runs some code first; return it, and how it failed ("" if not)."""
+def run_all(
+    startup: str, folder: Path, monkeypatch: pytest.MonkeyPatch, chapter: Path = CHAPTER
+) -> tuple[NotebookNode, str]:
+    """Run a chapter in a Python that runs some code first; return it, and how it failed ("" if not)."""
     (folder / "sitecustomize.py").write_text(startup, encoding="utf-8")
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    notebook = refresh_outputs.tidy(nbformat.read(CHAPTER, as_version=4))
+    notebook = refresh_outputs.tidy(nbformat.read(chapter, as_version=4))
     for cell in refresh_outputs.code_cells(notebook):
         cell.outputs = []
     # A kernel that ends by itself first waits for the resource tracker, which does not heed its SIGTERM.
     at_once = partial(NotebookClient, shutdown_kernel="immediate")
     monkeypatch.setattr(refresh_outputs, "NotebookClient", at_once)
     try:
-        refresh_outputs.run(notebook, CHAPTER.parent)
+        refresh_outputs.run(notebook, chapter.parent)
     except refresh_outputs.NotRefreshedError as error:
         return notebook, str(error)
     return refresh_outputs.tidy(notebook), ""
@@ -343,6 +345,24 @@ def test_new_user_in_a_python_without_the_project(tmp_path: Path, monkeypatch: p
     notebook, failure = run_all(HIDE.format(name="ipc_helpers"), tmp_path, monkeypatch)
     assert "Missing: ipc_helpers\n" in first(shown(notebook), "Missing: ")
     assert "ModuleNotFoundError: No module named 'ipc_helpers'" in failure
+
+
+FEW_SLOTS = """
+from multiprocessing import synchronize
+
+synchronize.SEM_VALUE_MAX = 32_767
+"""
+
+
+def test_new_user_whose_queues_have_no_more_slots_than_on_macos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a queue without maxsize takes 32,767 messages, and the next put waits."""
+    chapter = CHAPTER.with_name("04-inside-the-queue.ipynb")
+    notebook, failure = run_all(FEW_SLOTS, tmp_path, monkeypatch, chapter)
+    assert failure == ""
+    stored = nbformat.read(chapter, as_version=4)
+    assert refresh_outputs.matters(notebook) == refresh_outputs.matters(stored)
 
 
 def test_new_user_with_spawn_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import multiprocessing
 import os
+import queue
 import re
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -230,6 +232,47 @@ def test_parent_that_looks_notices_a_failed_child(method: str, diagnoses: Diagno
     diagnosis = diagnoses[NOTICED, method]
     assert diagnosis.returned == "no price: the child ended with exit code 1", diagnosis
     assert "KeyError" in diagnosis.cause, diagnosis
+
+
+def put_nothing(messages: Any, fruit: str) -> None:
+    pass
+
+
+def put_and_fail(messages: Any, fruit: str) -> None:
+    messages.put(3)
+    raise KeyError(fruit)
+
+
+def put_late(messages: Any, fruit: str) -> None:
+    time.sleep(0.5)
+    messages.put(3)
+
+
+@pytest.mark.skipif("fork" not in start_methods(), reason="this platform has no fork")
+@pytest.mark.parametrize(
+    ("worker", "returned"),
+    [(put_nothing, "no price: the child ended with exit code 0"), (put_and_fail, 3), (put_late, 3)],
+)
+def test_parent_that_looks_notices_each_end(
+    worker: Callable[..., None], returned: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lab 15's fix looped for ever beside a child that ended well, and lost what came before a failure."""
+    monkeypatch.setattr(pitfalls, "put_price", worker)  # which a forked child finds
+    fork = multiprocessing.get_context("fork")
+    diagnosis = diagnose(pitfalls.get_price_or_notice, fork, "pears", deadline=30, start_method="fork")
+    assert diagnosis.returned == returned, diagnosis
+    assert diagnosis.stuck == {}, diagnosis
+    assert list(diagnosis.left.values()) in ([0], []), diagnosis
+
+
+@pytest.mark.parametrize("worker", [pitfalls.read_each, pitfalls.read_each_or_say_why])
+def test_each_message_of_a_joinable_queue_is_done(worker: Callable[..., None]) -> None:
+    """The None at the end, too: a join() after it would wait for ever."""
+    tasks: Any = queue.Queue()  # of threads: with the same methods, and its count to look at
+    tasks.put("5")
+    tasks.put(None)
+    worker(tasks, queue.Queue())
+    assert tasks.unfinished_tasks == 0
 
 
 # The chapter.
