@@ -100,7 +100,7 @@ class Call:
     """
 
     def __init__(
-        self, function: Callable[..., Any], args: tuple[Any, ...], receiver: Connection | None = None
+        self, function: Callable[..., Any], args: tuple[Any, ...], receiver: Connection | None
     ) -> None:
         self._function = function
         self._args = args

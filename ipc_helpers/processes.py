@@ -554,8 +554,8 @@ class ProcessGroup:
             if self._has_to_end() and starting.is_alive():
                 starting.join(_GRACE)  # what has come up until then is ended like any other child
                 if starting.is_alive():
-                    os.kill(server, signal.SIGKILL)  # the system answers for it then, and start() fails
-                    starting.join()
+                    _kill_forkserver(server)  # the system answers for it then, and start() fails
+                    starting.join(_KILLED_WITHIN)
                     self._raise_if_late(name)
         if failed:
             raise failed.pop()
@@ -760,6 +760,13 @@ def _forkserver_pid() -> int | None:
 
     pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
     return pid
+
+
+def _kill_forkserver(pid: int) -> None:
+    from multiprocessing import forkserver
+
+    os.kill(pid, signal.SIGKILL)
+    forkserver._forkserver._stop()  # type: ignore[attr-defined] # forgets it, once it is gone
 
 
 def _send_and_close(sender: Connection, data: bytes) -> None:

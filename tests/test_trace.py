@@ -148,10 +148,13 @@ def test_parent_hears_at_most_20_times_a_second(nothing_left: Path) -> None:
     stack = nothing_left / "stack"
     stack.touch()
     ends_at = time.perf_counter_ns() + 60 * 10**9
-    call = child.Call(group_workers.record, (20_000, 0.5))
+    from_parent, to_child = context.Pipe(duplex=False)
+    call = child.Call(group_workers.record, (20_000, 0.5), from_parent)
     process = context.Process(target=child.run, args=(call, sender, str(stack), ends_at), daemon=True)
     process.start()
     sender.close()
+    with from_parent, to_child:
+        to_child.send_bytes(call.data)
     messages = []
     with receiver:
         while True:
