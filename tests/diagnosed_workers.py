@@ -314,11 +314,12 @@ def deletes_an_end(ctx: Any) -> str:
     return "?"
 
 
-def keeps_what_locals_said(ctx: Any) -> bool:
+def keeps_what_locals_said(ctx: Any) -> list[str]:
     said = locals()
     later = ctx.Queue()
+    ctx.Queue().close()
     later.close()
-    return "later" in said
+    return sorted(said)
 
 
 def two_queues_in_a_line(ctx: Any) -> None:

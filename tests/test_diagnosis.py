@@ -150,7 +150,7 @@ HEALTHY = {
     programs.healthy_pool: [1, 2],
     programs.healthy_group: 5,
     programs.deletes_an_end: "the end of the pipe",
-    programs.keeps_what_locals_said: False,
+    programs.keeps_what_locals_said: ["ctx"],
     programs.terminates_a_daemon_at_its_end: None,
     programs.empty: "Empty",
 }
