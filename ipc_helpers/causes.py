@@ -39,6 +39,7 @@ class SeenProcess:
     waiting: dict[str, Any] | None = None
     dropped: list[dict[str, Any]] = field(default_factory=list)
     ended_in: str = ""  # the line of its parent's that terminated or killed it
+    ended_first: bool = False  # its end was seen while its parent was in the function
 
     @property
     def place(self) -> dict[str, Any]:
@@ -142,6 +143,7 @@ class Tree:
             if code is not None:
                 if self._process(int(pid)).exitcode is None:
                     self._changed = max(self._changed, event["at"])
+                    self._process(int(pid)).ended_first = not (process.returned or process.raised)
                 self._process(int(pid)).exitcode = code
         self.left |= event.get("left", {})
         process.waiting = event if kind == "waiting" else None
@@ -264,9 +266,11 @@ class Tree:
         if process.pool and (process.terminated or code == 0):  # which of the two is a matter of moments
             return "ended", code, "ended with its pool"
         if process.terminated:
-            why = f", in the line  {process.ended_in}" if process.ended_in else ""
-            why = why or ": a daemon ends with the process that started it"
-            return "terminated", code, f"terminated{why}"
+            if process.ended_in:
+                return "terminated", code, f"terminated, in the line  {process.ended_in}"
+            if process.ended_first:
+                return "terminated", code, f"killed by {_signal_name(code)}"
+            return "terminated", code, "terminated: a daemon ends with the process that started it"
         if process.killed:
             return "killed", code, f"killed by {_signal_name(code)}"
         if not process.begun:
@@ -434,11 +438,13 @@ def _not_importable(tree: Tree) -> Finding | None:
 
 def _killed(tree: Tree) -> Finding | None:
     killed = [process for process in tree.processes.values() if process.killed]
-    # A daemon that the program ends is a way to stop it, unless somebody waits for what it took along.
-    killed += [process for process in tree.others if tree.stuck and process.terminated and process.ended_in]
+    # To end a daemon is a way to stop it, unless somebody waits for what it took along.
+    killed += [
+        process for process in tree.others if tree.stuck and process.terminated and process.ended_first
+    ]
     if not killed:
         return None
-    line = f" in {killed[0].ended_in!r}" if killed[0].terminated else ""
+    line = f" in {killed[0].ended_in!r}" if killed[0].terminated and killed[0].ended_in else ""
     who = f"{killed[0].name} was killed ({_signal_name(killed[0].exitcode)}){line}"
     remedy = "end a process that uses a queue or a pipe with a sentinel, not with a signal"
     for process in tree.stuck:

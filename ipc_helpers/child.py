@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PARENT_GONE = 120
 """Exit code of a child whose parent died."""
 OVERDUE = 121
-"""Exit code of a child that was still running at its deadline; something stands in its stack file then."""
+"""Exit code of a child that was still running at its deadline. Its stack file tells it from other ends."""
 
 COUNT, PIECE, PART, END = b"c", b"b", b"p", b"e"
 """First byte of a message to the parent: a count, a part of the result's Pieces, a part of the outcome,
@@ -146,7 +146,7 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     # An interrupt goes to the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
     stack_file = open(stack_path, "ab", buffering=0)  # noqa: SIM115 - stays open until the process ends
     with contextlib.suppress(OSError):  # Windows keeps the name until the parent closes the file
         os.unlink(stack_path)

@@ -143,6 +143,7 @@ class Child:
         from_child: Connection,
         stack_file: int,
         stack_path: str,
+        ends_at: int,
     ) -> None:
         assert process.pid is not None
         self.name = name
@@ -155,6 +156,7 @@ class Child:
         self._from_child = from_child
         self._stack_file = stack_file
         self._stack_path = stack_path
+        self._ends_at = ends_at
         self._stack = ""
         self._pieces: list[bytes] = []
         self._parts: list[bytes] = []
@@ -214,7 +216,9 @@ class Child:
             if self._process.exitcode in (None, 255):  # unknown; the second is multiprocessing's word for it
                 self._popen.returncode = 255 if self._outcome is None else 0
             self.exitcode = self._process.exitcode
-            self._overdue = os.fstat(self._stack_file).st_size > 0
+            # A worker's own alarm, which ends it before, writes a stack as well.
+            is_late = time.perf_counter_ns() >= self._ends_at
+            self._overdue = is_late and os.fstat(self._stack_file).st_size > 0
 
     def _has_ended(self) -> bool:
         if self._process.exitcode is not None:
@@ -395,8 +399,9 @@ class ProcessGroup:
             Outside of the group's block.
         StartError
             When the function or an argument can't be handed to a child.
-        Cancelled
-            When the group was cancelled before.
+        DeadlineError, Cancelled, KeyboardInterrupt
+            When the group has to end before the child has come up and, under spawn and forkserver, taken
+            its arguments.
         """
         if not callable(function):
             raise TypeError(f"function must be callable, not {function!r}")
@@ -528,7 +533,8 @@ class ProcessGroup:
             if failure:
                 raise StartError(failure)
             undo.pop_all()
-        return Child(name, process, call, from_child, stack_file, stack_path), call, sender
+        child = Child(name, process, call, from_child, stack_file, stack_path, self._ends_at)
+        return child, call, sender
 
     def _start_process(self, process: BaseProcess, name: str) -> None:
         """Start a process, for whose forkserver, where that is not known to answer, one waits in a thread."""

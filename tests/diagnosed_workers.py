@@ -341,7 +341,7 @@ def listen_for_notices(notices: Any) -> None:
         pass
 
 
-def terminates_a_daemon_in_get(ctx: Any) -> None:
+def terminates_a_daemon_in_get(ctx: Any, by_signal: bool) -> None:
     notices = ctx.Queue()
     helper = ctx.Process(target=listen_for_notices, args=(notices,), daemon=True)
     helper.start()
@@ -349,7 +349,10 @@ def terminates_a_daemon_in_get(ctx: Any) -> None:
     while not notices.empty():  # it has begun to get
         time.sleep(0.01)
     time.sleep(0.5)
-    helper.terminate()
+    if by_signal:
+        os.kill(helper.pid, signal.SIGTERM)
+    else:
+        helper.terminate()
     helper.join()
     notices.put("closed for today")
     notices.get()

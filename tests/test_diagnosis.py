@@ -30,6 +30,9 @@ DEADLINE = 60.0  # seconds: with room for a busy machine; a program that is stuc
 TOO_LONG = 12.0  # seconds: for programs that run on. By then all of their processes are up, if others run too
 
 
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+
+
 class Found(NamedTuple):
     start_method: str
     by_program: dict[Callable[..., Any], Diagnosis]
@@ -301,15 +304,18 @@ def test_queues_of_one_line_are_told_apart(ctx: Any, nothing_left: Path) -> None
     assert diagnosis.left == dict(zip(several, (0, 1, 2), strict=True))
 
 
-def test_a_daemon_that_took_a_lock_along(ctx: Any, nothing_left: Path) -> None:
-    diagnosis = diagnose(programs.terminates_a_daemon_in_get, ctx, deadline=20)
-    listener = next(process for process in diagnosis.processes if process.name == "listen_for_notices")
-    assert (listener.state, listener.words) == ("terminated", "terminated, in the line  helper.terminate()")
-    assert diagnosis.cause.startswith("listen_for_notices was killed (SIGTERM) in 'helper.terminate()' while")
-    assert (
-        "while it held the read lock of the queue 'notices', so nobody else can get a message any more"
-        in diagnosis.cause
+@pytest.mark.parametrize("by_signal", [False, pytest.param(True, marks=posix)])
+def test_a_daemon_that_took_a_lock_along(by_signal: bool, ctx: Any, nothing_left: Path) -> None:
+    diagnosis = diagnose(programs.terminates_a_daemon_in_get, ctx, by_signal, deadline=20)
+    (listener,) = (process for process in diagnosis.processes if process.name == "listen_for_notices")
+    assert listener.state == "terminated"
+    where = "" if by_signal else " in 'helper.terminate()'"
+    assert diagnosis.cause == (
+        f"listen_for_notices was killed (SIGTERM){where} while it held the read lock of the queue 'notices', "
+        "so nobody else can get a message any more"
     )
+    how = "killed by SIGTERM" if by_signal else "terminated, in the line  helper.terminate()"
+    assert listener.words == how
 
 
 def test_a_timer_of_faulthandlers_does_not_stop_the_program(ctx: Any, nothing_left: Path) -> None:

@@ -263,7 +263,8 @@ def test_deadline_is_raised_rather_than_the_error_of_one_that_lost_its_peer(
     with pytest.raises(DeadlineError) as caught, ends_soon():  # noqa: SIM117
         with ProcessGroup(spawn, deadline=AMPLE) as group:
             group.start(group_workers.find_the_end_closed, go, error)
-            group.start(group_workers.be_overdue_later, go, seconds)
+            overdue = group.start(group_workers.be_overdue_later, go, seconds)
+            overdue._ends_at = 0  # as if its deadline had come
             all_up(group)
             go.set()
     assert list(caught.value.stacks) == ["be_overdue_later"]
@@ -543,6 +544,28 @@ def test_a_timer_of_faulthandlers_does_not_stop_the_children(context: BaseContex
 def test_a_worker_may_leave_with_the_exit_code_of_one_that_is_overdue(context: BaseContext) -> None:
     error = failure_of(context, group_workers.leave, OVERDUE)
     assert str(error) == f"failing exited with code {OVERDUE} before its worker returned"
+
+
+@posix
+def test_a_worker_may_have_an_alarm_of_its_own(context: BaseContext) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})  # children inherit that
+    try:
+        error = failure_of(context, group_workers.set_alarm)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert str(error) == "failing was killed by SIGALRM before its worker returned"
+
+
+@posix
+def test_children_whose_ends_the_program_ignores(context: BaseContext) -> None:
+    """Then the system keeps no exit code for anybody."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+            child = group.start(group_workers.add, 1, 2)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (child.result, child.exitcode) == (3, 0)
 
 
 @posix
