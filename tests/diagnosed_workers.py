@@ -345,10 +345,8 @@ def terminates_a_daemon_in_get(ctx: Any, by_signal: bool) -> None:
     notices = ctx.Queue()
     helper = ctx.Process(target=listen_for_notices, args=(notices,), daemon=True)
     helper.start()
-    notices.put("up?")
-    while not notices.empty():  # it has begun to get
+    while not notices._rlock._semlock._is_zero():  # until it is inside of get
         time.sleep(0.01)
-    time.sleep(0.5)
     if by_signal:
         os.kill(helper.pid, signal.SIGTERM)
     else:
