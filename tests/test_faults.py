@@ -86,7 +86,7 @@ TARGETS = {
     "duplex pipe": Target(
         PipeExchange(messages=100_000, duplex=True), PipeExchange(messages=500, duplex=True), 2
     ),
-    "start": Target(ProcessStart(processes=8, argument=2**20), ProcessStart(processes=2), 2, lasts=False),
+    "start": Target(ProcessStart(processes=3, argument=2**20), ProcessStart(processes=2), 2, lasts=False),
     "pool": Target(WorkerPool(tasks=50, length=200), WorkerPool(tasks=20, length=1), 5, first=1),
 }
 BATCHES = list(product(TARGETS, start_methods()))
@@ -225,7 +225,7 @@ def test_worker_is_killed(name: str, start_method: str, nothing_left: Path) -> N
             check_names_the_killed(outcome, killer)
             after_its_return += outcome.message.endswith(" after its worker returned")
             seconds.append(ended_at - killer.killed_at)
-            assert seconds[-1] < SOON
+            assert seconds[-1] < AMPLE / 2  # the others may still have to be started
     most = f"seconds from a kill to the end of the run: {max(seconds):.3f} at most" if seconds else ""
     print(f"{len(seconds)} of {KILLS_IN_A_BATCH} hit, {after_its_return} after its return; {most}")
     assert len(seconds) > KILLS_IN_A_BATCH / 2 or not target.lasts
