@@ -265,6 +265,59 @@ def test_parent_that_looks_notices_each_end(
     assert list(diagnosis.left.values()) in ([0], []), diagnosis
 
 
+def fail(*_: Any) -> None:
+    raise KeyError("on purpose")
+
+
+def send_one_and_fail(sender: Any, message: object) -> None:
+    sender.send(message)
+    raise KeyError(message)
+
+
+def send_half(sender: Any, message: object) -> None:
+    os.write(sender.fileno(), b"\0\0\0\x64 less than a hundred bytes")
+    sender.close()
+
+
+@pytest.mark.skipif("fork" not in start_methods(), reason="this platform has no fork")
+@pytest.mark.parametrize(
+    ("program", "name", "worker", "returned", "raised"),
+    [
+        (pitfalls.give_queue_to_pool, "put_kept", fail, None, "main raised KeyError"),
+        (
+            pitfalls.close_sender,
+            "send_one",
+            send_one_and_fail,
+            ["only one", "the child ended with exit code 1"],
+            "child raised KeyError: 'only one'",
+        ),
+        (pitfalls.close_sender, "send_one", send_half, [], ""),
+    ],
+)
+def test_mended_programs_notice_a_worker_that_fails(
+    program: Callable[..., Any],
+    name: str,
+    worker: Callable[..., None],
+    returned: object,
+    raised: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pitfalls, name, worker)  # which a forked child finds
+    diagnosis = diagnose(program, multiprocessing.get_context("fork"), deadline=60, start_method="fork")
+    assert diagnosis.returned == returned, diagnosis
+    assert diagnosis.stuck == {}, diagnosis
+    assert raised in str(diagnosis), diagnosis
+
+
+def test_any_failure_of_a_task_is_an_answer() -> None:
+    tasks: Any = queue.Queue()
+    tasks.put(["five"])  # which is a TypeError
+    tasks.put(None)
+    answers: Any = queue.Queue()
+    pitfalls.read_each_or_say_why(tasks, answers)
+    assert answers.get_nowait() == "no number"
+
+
 @pytest.mark.parametrize("worker", [pitfalls.read_each, pitfalls.read_each_or_say_why])
 def test_each_message_of_a_joinable_queue_is_done(worker: Callable[..., None]) -> None:
     """The None at the end, too: a join() after it would wait for ever."""

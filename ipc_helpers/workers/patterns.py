@@ -69,7 +69,8 @@ def reply(connection: Connection[Any, Any], permits: Semaphore) -> None:
     """Reply to numbered requests, a permit for each; until None comes or the other end is closed."""
     with suppress(EOFError):
         for number, text in iter(connection.recv, None):
-            permits.acquire()
+            if not permits.acquire(timeout=30):
+                raise TimeoutError("no permit came")
             connection.send((number, text.upper()))
 
 

@@ -41,9 +41,9 @@ def join_then_get(ctx: Context, size: int) -> int:
 def get_then_join(ctx: Context, size: int) -> int:
     """Get the child's message, then wait for its end; return the message's length."""
     messages = ctx.Queue()
-    child = ctx.Process(target=put_one, args=(messages, bytes(size)), name="child")
+    child = ctx.Process(target=put_one, args=(messages, bytes(size)), name="child", daemon=True)
     child.start()
-    message = messages.get()
+    message = messages.get(timeout=20)
     child.join()
     return len(message)
 
@@ -69,9 +69,9 @@ def greet(messages: Queue[Any]) -> None:
 def start_worker_of_module(ctx: Context) -> object:
     """Start the worker ``greet`` that this module defines."""
     messages = ctx.Queue()
-    child = ctx.Process(target=greet, args=(messages,), name="child")
+    child = ctx.Process(target=greet, args=(messages,), name="child", daemon=True)
     child.start()
-    message = messages.get()
+    message = messages.get(timeout=20)
     child.join()
     return message
 
@@ -91,7 +91,7 @@ def put_pickled(messages: Queue[Any]) -> None:
     """Pickle a lambda in a line of its own, where the exception can be caught; then put a word."""
     try:
         messages.put(pickle.dumps(lambda number: number + 1))
-    except (AttributeError, TypeError, pickle.PicklingError):
+    except Exception:
         messages.put("not picklable")
     messages.put("done")
 
@@ -133,8 +133,10 @@ def close_sender(ctx: Context) -> list[object]:
     try:
         while True:
             messages.append(receiver.recv())
-    except EOFError:
+    except (EOFError, OSError):  # OSError: the child ended within a message
         child.join()
+        if child.exitcode != 0:  # the pipe ends however the child ended
+            messages.append(f"the child ended with exit code {child.exitcode}")
         return messages
 
 
@@ -165,7 +167,7 @@ def share_sender(ctx: Context, worker: Callable[..., None]) -> str:
         ctx.Process(target=worker, args=(sender, letter, ready, turn), name=name).start()
     sender.close()
     for _ in range(2):
-        ready.acquire()
+        ready.acquire(timeout=10)  # a writer that fails before it is ready is missing below
     return received(receiver)
 
 
@@ -192,8 +194,11 @@ def get_messages(messages: Queue[Any]) -> None:
 
 def wait_until_inside_get(messages: Any) -> None:
     """Wait until a process is inside of get, where it holds the queue's lock for readers."""
+    gives_up_at = time.monotonic() + 20
     while messages._rlock.acquire(block=False):
         messages._rlock.release()
+        if time.monotonic() > gives_up_at:
+            raise TimeoutError("nobody is inside of get")
         time.sleep(0.01)
 
 
@@ -236,7 +241,7 @@ def kill_producer(ctx: Context) -> int:
 def wait_for_producer(ctx: Context) -> int:
     """Get the message, and let the child end by itself; return the message's length."""
     messages = ctx.Queue()
-    child = ctx.Process(target=put_one, args=(messages, bytes(10_000_000)), name="producer")
+    child = ctx.Process(target=put_one, args=(messages, bytes(10_000_000)), name="producer", daemon=True)
     child.start()
     message = messages.get(timeout=30)
     child.join()
@@ -309,7 +314,7 @@ def catch_empty_and_full(ctx: Context, timeout: float) -> list[str]:
 def talk(ctx: Context, here: Callable[..., int], there: Callable[..., int]) -> int:
     """Run one function at each end of a pipe, one of them in a child; return how many bytes came here."""
     left, right = ctx.Pipe()
-    child = ctx.Process(target=there, args=(right, 10_000_000), name="child")
+    child = ctx.Process(target=there, args=(right, 10_000_000), name="child", daemon=True)
     child.start()
     right.close()
     received = here(left, 10_000_000)
@@ -379,16 +384,16 @@ def give_queue_to_pool(ctx: Context) -> object:
     """Hand a queue to the processes of a pool as they start, and get what a task puts."""
     messages = ctx.Queue()
     with ctx.Pool(1, initializer=keep_queue, initargs=(messages,)) as pool:
-        pool.apply_async(put_kept, ("hello",))
-        return messages.get()
+        pool.apply_async(put_kept, ("hello",)).get(timeout=20)  # raises what the task raised
+        return messages.get(timeout=20)
 
 
 def give_proxy_to_task(ctx: Context) -> object:
     """Hand the proxy of a manager's queue to a task of a pool, and get what the task puts."""
     with ctx.Manager() as manager, ctx.Pool(1) as pool:
         messages = manager.Queue()
-        pool.apply(put_one, (messages, "hello"))
-        return messages.get()
+        pool.apply_async(put_one, (messages, "hello")).get(timeout=20)
+        return messages.get(timeout=20)
 
 
 # Lab 12: Die before task_done
@@ -407,7 +412,7 @@ def read_each_or_say_why(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None
     while (task := tasks.get()) is not None:
         try:
             answers.put(int(task))
-        except ValueError:
+        except Exception:
             answers.put("no number")
         finally:
             tasks.task_done()
@@ -461,9 +466,9 @@ def use_thread_queue(ctx: Context) -> object:
 def use_process_queue(ctx: Context) -> object:
     """Hand a queue for processes to a child, and get what the child puts."""
     messages = ctx.Queue()
-    child = ctx.Process(target=put_one, args=(messages, "hello"), name="child")
+    child = ctx.Process(target=put_one, args=(messages, "hello"), name="child", daemon=True)
     child.start()
-    message = messages.get()
+    message = messages.get(timeout=20)
     child.join()
     return message
 

@@ -277,7 +277,7 @@ CASES = {
                 "producer.join()",
             ),
             "does not catch the end": Mutant(
-                {"suppress(EOFError)": "suppress(OSError)"},
+                {"suppress(EOFError, OSError)": "suppress(OSError)"},
                 "supervise raised EOFError. Hint: this is the end of a run",
                 "messages.append(receiver.recv())",
             ),
@@ -347,7 +347,8 @@ CASES = {
             ),
             "looks at the process instead": {
                 "        sender.close()\n": "",
-                "        with suppress(EOFError):\n            while True:\n": (
+                "        with suppress(EOFError, OSError):  # OSError: it ended within a message\n"
+                "            while True:\n": (
                     "        while receiver.poll(0.05) or producer.is_alive():\n"
                     "            if receiver.poll():\n"
                 ),
