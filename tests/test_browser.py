@@ -28,6 +28,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+expect.set_options(timeout=30_000)  # five seconds are not always enough on a busy machine
 CANCELLED_WITHIN = 10_000  # milliseconds to a free panel after Cancel: a tenth of a second is usual
 LAST_OUTPUT = "children left: 0"
 MESSAGES = ("Messages", "1", "2", "100000")

@@ -584,7 +584,7 @@ def test_interrupt_while_workers_start(start_method: str, kernel: Kernel) -> Non
 
 @pytest.mark.parametrize("start_method", start_methods())
 def test_interrupt_does_not_reach_a_panel_and_cancel_does(start_method: str, kernel: Kernel) -> None:
-    flow = f"ipc_helpers.QueueFlow(messages=100_000, maxsize=1, start_method={start_method!r})"
+    flow = f"ipc_helpers.QueuePlaces(messages=1_000, pause=20, start_method={start_method!r})"  # 20 seconds
     kernel.run("import time\nimport ipc_helpers")
     kernel.run(f"panel = ipc_helpers.Panel({flow})\npanel.run.click()")
     kernel.run("while '> 0 of' in panel.progress.value: time.sleep(0.01)")
