@@ -50,7 +50,7 @@ def test_every_requirement_is_understood() -> None:
     requirements = environment._requirements()
     parsed = dict(map(environment._parsed, requirements))
     assert set(environment._NEEDED_FOR) < set(parsed)
-    assert set(parsed) == {*environment._NEEDED_FOR, "jupyterlab"}
+    assert set(parsed) == {*environment._NEEDED_FOR, "jupyterlab", "ipykernel"}
     for requirement, (name, bounds) in zip(requirements, parsed.items(), strict=True):
         assert sorted(requirement.removeprefix(name).split(",")) == sorted(map("".join, bounds.items()))
         assert sorted(bounds) == ["<", ">="]
