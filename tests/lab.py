@@ -280,20 +280,29 @@ def press_run(page: Page) -> None:
 
 
 def press_run_and_cancel(page: Page) -> None:
-    """Press the panel's Run, then Cancel at the first progress: by a script in the page, to be in time."""
+    """Press the panel's Run, then Cancel: at the first progress, or 300 ms after the run began.
+
+    By a script in the page, to be in time: where processes are started, all is over soon after the first.
+    """
     panel_of(page).evaluate(
         """panel => new Promise((resolve, reject) => {
             const buttons = [...panel.querySelectorAll('button')];
             const button = name => buttons.find(each => each.innerText === name);
             setTimeout(() => reject(new Error('no progress within 30 seconds')), 30000);
-            new MutationObserver((_, observer) => {
-                const progress = panel.querySelector('progress');
-                if (progress && progress.value > 0 && !button('Cancel').disabled) {
+            let begun = false;
+            const observer = new MutationObserver(() => {
+                if (button('Cancel').disabled) return;
+                const cancel = () => {
                     observer.disconnect();
                     button('Cancel').click();
                     resolve();
-                }
-            }).observe(panel, {subtree: true, childList: true, attributes: true});
+                };
+                if (!begun) setTimeout(cancel, 300);
+                begun = true;
+                const progress = panel.querySelector('progress');
+                if (progress && progress.value > 0) cancel();
+            });
+            observer.observe(panel, {subtree: true, childList: true, attributes: true});
             button('Run').click();
         })"""
     )
