@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StartError,
         WorkerError,
     )
+    from ipc_helpers.scripts import run_script
     from ipc_helpers.xray import XRay, XRayError
 
 
@@ -58,6 +59,7 @@ __all__ = [
     "diagnose",
     "draw",
     "draw_journey",
+    "run_script",
 ]
 
 _HOME = {
@@ -83,6 +85,7 @@ _HOME = {
     "diagnose": "diagnosis",
     "draw": "figures",
     "draw_journey": "figures",
+    "run_script": "scripts",
 }
 
 

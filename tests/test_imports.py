@@ -37,6 +37,7 @@ FLOORS = {
     "ipc_helpers.environment": PARENT,
     "ipc_helpers.exercises": PARENT,
     "ipc_helpers.experiments": PARENT,
+    "ipc_helpers.scripts": PARENT,
     "ipc_helpers.worker_cells": PARENT,
     "ipc_helpers.figures": VIEW,
     "ipc_helpers.panels": VIEW,

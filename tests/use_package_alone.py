@@ -44,6 +44,8 @@ def main() -> None:
     assert ipc_helpers.QueueFlow(messages=10).run().received == 10
     assert ipc_helpers.check("02.1").text.startswith("Not yet run")
 
+    assert ipc_helpers.run_script("print(6 * 7)", expected="42").outcome == "exit code 0, same output"
+
     said = []
     for name in ("Panel", "draw"):
         try:
@@ -51,7 +53,9 @@ def main() -> None:
         except ImportError as error:
             said.append(str(error))
     assert [NEEDED in words for words in said] == [True, True], said
-    print("The package alone: diagnose, a worker's cell, an experiment and a check need nothing else.")
+    print(
+        "The package alone: diagnose, a worker's cell, an experiment, a check and a script need nothing else."
+    )
 
 
 if __name__ == "__main__":
