@@ -22,8 +22,9 @@ _failed = pytest.StashKey[bool]()
 # The files that take longest, in this order: one that began late would keep the others' workers waiting.
 _FIRST = (
     *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_faults.py", "test_processes.py"),
-    *("test_refresh_outputs.py", "test_xray.py", "test_experiments.py", "06-pitfalls.ipynb"),
-    *("05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb", "test_notebooks.py"),
+    *("test_refresh_outputs.py", "test_scripts.py", "test_xray.py", "test_experiments.py"),
+    *("06-pitfalls.ipynb", "05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb"),
+    "test_notebooks.py",
 )
 
 # Since CPython 3.12 a process with threads, as pytest-xdist's are, is warned when it forks. That children

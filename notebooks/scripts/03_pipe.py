@@ -1,0 +1,30 @@
+"""Ask a child over a pipe, and get its replies; each of the two notices when the other has ended."""
+
+import contextlib
+import multiprocessing.connection
+import signal
+
+
+def reply(end):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent
+    with contextlib.suppress(EOFError, OSError):  # the parent has closed its end, or has ended
+        while True:
+            end.send(end.recv().upper())
+
+
+if __name__ == "__main__":  # the child imports this file, and must not start children of its own
+    ctx = multiprocessing.get_context("spawn")
+    own_end, childs_end = ctx.Pipe()
+    child = ctx.Process(target=reply, args=(childs_end,), daemon=True)  # a failing parent does not wait
+    child.start()
+    childs_end.close()  # the child has a copy; while this one is open, its end goes unnoticed
+    try:
+        for request in ("one", "two", "three"):
+            own_end.send(request)
+            ready = multiprocessing.connection.wait([own_end], timeout=30)  # recv has no limit of its own
+            print(request, "->", own_end.recv() if ready else "no reply in time")
+    except (EOFError, OSError):
+        print("no reply: the child has ended")
+    own_end.close()  # the end of the pipe for the child, which ends, too
+    child.join(timeout=20)
+    print("exit code of the child:", child.exitcode)

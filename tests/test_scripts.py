@@ -1,0 +1,380 @@
+"""The programs that readers take home, and run_script, which runs them in the chapters."""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from refresh_outputs import ROOT, find_chapters
+
+from ipc_helpers import run_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Start = Callable[[str], subprocess.Popen[str]]
+
+FOLDER = ROOT / "notebooks" / "scripts"
+SCRIPTS = sorted(FOLDER.glob("*.py"))
+MOST_LINES = 30
+AMPLE = 30.0  # seconds: usual is a tenth of one
+EXPECTED = {
+    "01_processes": [
+        "SpawnProcess-1: exit code 0",
+        "SpawnProcess-2: exit code 3",
+        "SpawnProcess-3: exit code -15",
+    ],
+    "02_queue": [
+        *(f"message {number}: 1,000,000 bytes" for number in (1, 2, 3)),
+        "exit code of the producer: 0",
+    ],
+    "03_pipe": ["one -> ONE", "two -> TWO", "three -> THREE", "exit code of the child: 0"],
+    "04_inside_the_queue": [
+        *(f"put message {number}" for number in (1, 2, 3, 4, 5)),
+        "exit code of the consumer: 0",
+    ],
+    "05_patterns": ["[(0, 'ZeroDivisionError'), (1, 12.0), (4, 3.0)]", "ended well: 2"],
+    "06_pitfalls": ["apples: 3", "pears: no price, exit code 1"],
+}
+TRACEBACKS = {"06_pitfalls": 1}  # of children: lab 15 is about one that fails
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has neither sessions nor these signals")
+each_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+
+
+# The scripts.
+
+
+def test_each_chapter_but_the_first_has_a_script_of_its_name() -> None:
+    names = [chapter.stem.replace("-", "_") for chapter in find_chapters()[1:]]
+    assert [script.stem for script in SCRIPTS] == names == [*EXPECTED]
+
+
+@each_script
+def test_a_script_has_at_most_thirty_lines(script: Path) -> None:
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@each_script
+def test_a_script_imports_the_standard_library_alone(script: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module))
+    assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names == set()
+
+
+@pytest.mark.usefixtures("nothing_left")
+@each_script
+def test_a_script_prints_what_it_should(script: Path, start: Start) -> None:
+    process = start(script.read_text(encoding="utf-8"))
+    stdout, stderr = process.communicate(timeout=AMPLE)
+    assert stdout.splitlines() == EXPECTED[script.stem]
+    assert stderr.count("Traceback") == TRACEBACKS.get(script.stem, 0), stderr
+    assert process.returncode == 0
+    wait_until(lambda: not still_there(process), "something is left")
+
+
+# Lines that keep a script where its children are up: (the line, what stands in its place, how many children).
+HELD = {
+    "01_processes": ("(30, 30, 2)", "(30, 30, 99)", 3),
+    "02_queue": (
+        "    while (",
+        "    __import__('time').sleep(99)\n    while (",
+        1,
+    ),  # child: in its feeder's join
+    "03_pipe": ("    try:", "    __import__('time').sleep(99)\n    try:", 1),  # child: in recv
+    "04_inside_the_queue": ("sum(", "__import__('time').sleep(99)\n    sum(", 1),  # parent: in put
+    "05_patterns": (", None, None", "", 2),  # children: in get; parent: in join
+    "06_pitfalls": ("messages.put(", "time.sleep(1)\n    messages.put(", 1),  # the child ends by itself
+}
+IGNORE = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+SAY_SO = f"{IGNORE}; open('up-' + multiprocessing.current_process().name, 'w').close()"
+
+
+@posix
+@pytest.mark.timing
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGINT to the parent", "SIGTERM to the parent"])
+@each_script
+def test_a_signal_leaves_nothing_behind(script: Path, sent: str, start: Start, tmp_path: Path) -> None:
+    line, instead, children = HELD[script.stem]
+    process = start(changed(script, {line: instead, IGNORE: SAY_SO}))
+    wait_until(
+        lambda: process.poll() is not None or len([*tmp_path.glob("up-*")]) == children,
+        "the children are not up",
+    )
+    assert process.poll() is None, process.communicate()
+    if sent == "SIGINT to all":  # as a terminal does for Ctrl-C
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(getattr(signal, sent.split()[0]))
+    _, stderr = process.communicate(timeout=AMPLE)
+    wait_until(lambda: not still_there(process), "something is left")
+    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM)
+    assert stderr.count("Traceback") == (sent != "SIGTERM to the parent"), f"more than the parent's: {stderr}"
+
+
+@pytest.mark.usefixtures("nothing_left")
+@each_script
+def test_a_child_that_is_interrupted_goes_on(script: Path) -> None:
+    run = run_script(script, AMPLE, {IGNORE: f"{IGNORE}; signal.raise_signal(signal.SIGINT)"})
+    assert run.stdout.splitlines() == EXPECTED[script.stem]
+    assert "KeyboardInterrupt" not in run.stderr
+
+
+# Each failure that a chapter lets happen without a precaution, here with it. Limits are a second.
+LAST_PUT, LAST_JOIN = "messages.put(None, timeout=30)", "worker.join(timeout=20)"
+STUCK = {"[fruit])": "[fruit]), time.sleep(99)"}
+FAILURES: dict[str, list[dict[str, str]]] = {
+    "01_processes": [{"child.join(timeout=limit)": "1 / 0"}, {"child.terminate()": "os._exit(1)"}],
+    "02_queue": [
+        {"messages.put(None)": "1 / 0", "timeout=30": "timeout=1"},
+        {"number, payload =": "1 / 0  #"},
+        {"number, payload =": "os._exit(1)  #"},
+    ],
+    "03_pipe": [
+        {"end.send(end.recv().upper())": "raise SystemExit(len(end.recv()))"},
+        {"end.send(end.recv().upper())": "end.recv()", "timeout=30": "timeout=1"},
+        {"ready =": "1 / 0  #"},
+        {"ready =": "__import__('os')._exit(1)  #"},
+    ],
+    "04_inside_the_queue": [
+        {"iter(messages.get, None)": "()", "timeout=30": "timeout=1"},
+        {LAST_PUT: "1 / 0"},
+        {LAST_PUT: "os._exit(1)"},
+    ],
+    "05_patterns": [
+        {"except Exception": "except NameError", "timeout=30": "timeout=1"},
+        {", None, None": "", LAST_JOIN: "1 / 0"},
+        {", None, None": "", LAST_JOIN: "os._exit(1)"},
+    ],
+    "06_pitfalls": [
+        {"messages.put(": "time.sleep(99), (", "+ 30": "+ 1"},
+        STUCK | {"print(": "1 / 0  #"},
+    ],
+}
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(
+    ("name", "failure"), [(name, failure) for name, failures in FAILURES.items() for failure in failures]
+)
+def test_a_script_with_its_precautions_ends_after_a_failure(name: str, failure: dict[str, str]) -> None:
+    run = run_script(FOLDER / f"{name}.py", AMPLE, failure, "\n".join(EXPECTED[name]))
+    assert run.exitcode is not None, run.outcome
+    assert not run.outcome.endswith("same output"), "the failure did not happen"
+
+
+# run_script.
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_program_runs_alone_in_an_empty_folder() -> None:
+    run = run_script(
+        "import os, sys; print(os.listdir(), sys.flags.isolated, __name__); sys.exit('that is all')"
+    )
+    assert run.stdout == "['script.py'] 1 __main__\n"
+    assert (run.stderr, run.exitcode, run.outcome) == ("that is all\n", 1, "exit code 1")
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_file_keeps_its_name_and_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "greeting.py"
+    file.write_text("import os\nprint('hello', os.listdir())\n")
+    run = run_script(file, changes={"hello": "grüß dich", "grüß": "Grüß"})
+    assert run.stdout == "Grüß dich ['greeting.py']\n"
+    assert "hello" in file.read_text()
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(
+    ("expected", "outcome"),
+    [
+        ("one\ntwo\n", "exit code 0, same output"),
+        ("one\n", "exit code 0, prints 'two'"),
+        ("two\ntwo", "exit code 0, prints 'one'"),
+        ("one\ntwo\nthree\n", "exit code 0, less output"),
+        (None, "exit code 0"),
+    ],
+)
+def test_the_outcome_says_how_the_output_differs(expected: str | None, outcome: str) -> None:
+    assert run_script("print('one')\nprint('two')", expected=expected).outcome == outcome
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_the_outcome_names_the_exceptions_of_the_script_and_its_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as kernels do
+    run = run_script(
+        "import multiprocessing, queue\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=divmod, args=(1, 0))\n"
+        "    child.start()\n"
+        "    child.join(timeout=30)\n"
+        "    raise queue.Empty",
+        expected="",
+    )
+    assert run.outcome == "exit code 1, Empty, ZeroDivisionError"
+
+
+# A child of the script, which says who it is, and stays; or does not even listen.
+STAYS = "import os, time; print(os.getpid(), flush=True); time.sleep(99)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {STAYS}"
+STARTS = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', CHILD])"
+
+
+@pytest.mark.timing
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("child", [STAYS, DEAF], ids=["stays", "does not listen to SIGTERM"])
+@pytest.mark.parametrize("parent", ["; child.wait()", ""], ids=["parent waits", "parent has ended"])
+def test_a_limit_ends_what_the_script_started(child: str, parent: str) -> None:
+    seconds = 3
+    began = time.monotonic()
+    run = run_script(STARTS.replace("CHILD", repr(child)) + parent, seconds)
+    assert time.monotonic() - began < AMPLE
+    assert (run.exitcode, run.outcome) == (None, "still running after 3 s")
+    assert not is_running(int(run.stdout)), "the child is left"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="semaphores are files on Linux alone")
+@pytest.mark.usefixtures("nothing_left")
+def test_a_script_that_is_ended_leaves_no_semaphores() -> None:
+    run = run_script(
+        "import multiprocessing, time\n"
+        "if __name__ == '__main__':\n"
+        "    kept = multiprocessing.get_context('spawn').Semaphore()\n"
+        "    print(kept._semlock.name)\n"
+        "    time.sleep(99)",
+        seconds=3,
+    )
+    name = run.stdout.strip().removeprefix("/")
+    assert name
+    assert not Path(f"/dev/shm/sem.{name}").exists()
+
+
+@posix
+@pytest.mark.timing
+@pytest.mark.usefixtures("nothing_left")
+def test_an_interrupt_ends_the_script_first(tmp_path: Path) -> None:
+    said = tmp_path / "pid"
+    text = (
+        f"import os, pathlib, time; pathlib.Path({str(said)!r}).write_text(str(os.getpid())); time.sleep(99)"
+    )
+    timer = Timer(2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_script(text, AMPLE)
+    timer.join()
+    assert not is_running(int(said.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"program": b"pass"}, TypeError, "program must be the text of a program or a Path, not b'pass'"),
+        ({"seconds": "3"}, TypeError, "seconds must be a number, not '3'"),
+        ({"seconds": True}, TypeError, "seconds must be a number, not True"),
+        ({"seconds": 0}, ValueError, "seconds must be above 0 and at most 3,600, not 0"),
+        ({"seconds": -1.5}, ValueError, "seconds must be above 0 and at most 3,600, not -1.5"),
+        ({"seconds": math.nan}, ValueError, "seconds must be above 0 and at most 3,600, not nan"),
+        ({"seconds": 3601}, ValueError, "seconds must be above 0 and at most 3,600, not 3601"),
+        ({"changes": {"fail": "pass"}}, ValueError, "changes must name parts of the program, not 'fail'"),
+        ({"changes": {"": "pass"}}, ValueError, "changes must name parts of the program, not ''"),
+        ({"changes": "pass"}, TypeError, "changes must be a mapping of texts to texts, not 'pass'"),
+        ({"changes": {"pass": 1}}, TypeError, "changes must be a mapping of texts to texts, not {'pass': 1}"),
+        ({"expected": 3}, TypeError, "expected must be the text of an output or None, not 3"),
+    ],
+)
+def test_what_is_not_allowed_is_said_before_anything_starts(
+    arguments: dict[str, Any], error: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(error) as caught:
+        run_script(**{"program": "pass", **arguments})
+    assert str(caught.value) == words
+
+
+# What the tests share.
+
+
+def changed(script: Path, changes: dict[str, str]) -> str:
+    text = script.read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a script in a folder and a session of its own; in the end, kill what a failed test left."""
+    started = []
+
+    def start(text: str) -> subprocess.Popen[str]:
+        file = tmp_path / "script.py"
+        file.write_text(text, encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-I", file.name],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None or still_there(process):
+            kill = process.kill if os.name == "nt" else partial(os.killpg, process.pid, signal.SIGKILL)
+            kill()
+        process.communicate(timeout=AMPLE)
+
+
+def still_there(leader: subprocess.Popen[str]) -> list[str]:
+    """Return the processes of the session that a script leads; Windows has no sessions."""
+    if os.name != "posix":
+        return []
+    return [
+        f"{process.pid}: {process.info['name']}"
+        for process in psutil.process_iter(["name"])
+        if session_of(process.pid) == leader.pid and is_running(process.pid)
+    ]
+
+
+def session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:  # it has ended, or is another user's
+        return None
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def wait_until(holds: Callable[[], object], words: str) -> None:
+    ends_at = time.monotonic() + AMPLE
+    while not holds():
+        assert time.monotonic() < ends_at, words
+        time.sleep(0.02)
