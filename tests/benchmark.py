@@ -1,18 +1,22 @@
 """Measure what the package costs, as ratios within one interleaved run.
 
-    .uv/bin/uv run python tests/benchmark.py [--rounds N] [--parts abcde]
+    .uv/bin/uv run python tests/benchmark.py [--rounds N] [--parts abcde] [--against PATH]
 
 It prints five tables: how long a ProcessGroup takes to the first message of a child, against a plain
-``ctx.Process``; how fast QueueFlow is with its records, against a bare loop over the same queue; whether
-its rate and its memory stay the same for more messages; how long a released slider takes to show a new
-figure; and what diagnose adds to a run of one second. The times are those of one machine at one moment. The
-ratios carry over.
+``ctx.Process``; how fast QueueFlow and PipeExchange are with their records, against a bare loop over the same
+queue or pipe; whether QueueFlow's rate and memory stay the same for more messages; how long a released slider
+takes to show a new figure; and what diagnose adds to a run of one second. The times are those of one machine
+at one moment. The ratios carry over.
+
+PATH is another checkout, made by ``git worktree add PATH HEAD~1`` for example. An interpreter for each of the
+two trees then measures (a), (b) and the kernel's part of (d) in the same rounds, in random order.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -22,42 +26,133 @@ import sys
 import tempfile
 import threading
 import time
+from functools import cache, partial
 from operator import truediv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import benchmark_workers as workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PAIRS = 40
+    Calls = dict[str, Callable[[], float]]
+    Trees = dict[str, Callable[..., float]]  # what asks each tree's interpreter for a measurement
+    Values = dict[str, list[float]]
+
+TESTS = Path(__file__).resolve().parent
 COUNTS = (1_000, 10_000, 100_000)
-BOUND = 64  # maxsize, where a queue is bounded
+BOUNDED, UNBOUNDED = {"maxsize": 64}, {"maxsize": 0}
+KINDS: dict[str, dict[str, int]] = {
+    "Queue": UNBOUNDED,
+    "Queue, maxsize=64": BOUNDED,
+    "one-way pipe": {"duplex": False},
+    "duplex pipe": {"duplex": True},
+}
 SECONDS = 60.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure what the package costs.")
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of the parts about rates (default 10)")
-    parser.add_argument("--parts", default="abcde", help="which to run (default abcde)")
+    parser = argparse.ArgumentParser("benchmark.py", description="Measure what the package costs.")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of part b; others in proportion (20)")
+    parser.add_argument("--parts", default="abcde", help="which to run (abcde)")
+    parser.add_argument("--messages", type=int, default=20_000, help="messages of a run in part b (20000)")
+    parser.add_argument("--against", type=tree, metavar="PATH", help="another checkout, for parts a, b and d")
     options = parser.parse_args()
-    print(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}, {sys.platform}")
-    if "a" in options.parts:
-        measure_starts()
-    if "b" in options.parts:
-        measure_records(options.rounds)
-    if "c" in options.parts:
-        measure_growth(options.rounds)
-    if "d" in options.parts:
-        measure_slider()
-    if "e" in options.parts:
-        measure_diagnose()
+    print(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}, {sys.platform}; median (quartiles)")
+    roots = {"this": TESTS.parent} | ({"other": options.against} if options.against else {})
+    with contextlib.ExitStack() as stack:
+        trees = {name: stack.enter_context(running(root)) for name, root in roots.items()}
+        if "a" in options.parts:
+            measure_starts(trees, 2 * options.rounds)
+        if "b" in options.parts:
+            measure_records(trees, options.rounds, options.messages)
+        if "c" in options.parts:
+            measure_growth(trees["this"], (options.rounds + 1) // 2)
+        if "d" in options.parts:
+            measure_slider(trees, 3 * options.rounds)
+        if "e" in options.parts:
+            measure_diagnose(trees["this"], (options.rounds + 1) // 2)
     return 0
 
 
-def shuffled(*parts: Callable[[], None]) -> None:
-    """Run the parts of one round in a random order, so that no part always comes first."""
-    for part in random.sample(parts, len(parts)):
-        part()
+# The trees: each has an interpreter that measures one thing at a time.
+
+
+def tree(path: str) -> Path:
+    """Return the root of a checkout, for argparse."""
+    root = Path(path).resolve()
+    if not (root / "ipc_helpers" / "__init__.py").is_file():
+        raise argparse.ArgumentTypeError(f"there is no package ipc_helpers in {root}")
+    return root
+
+
+def python(root: Path, code: str, *arguments: str) -> dict[str, Any]:
+    """Return what Popen needs for code that has this module, and the package of a tree."""
+    paths = os.pathsep.join(map(str, (root, TESTS)))  # they come before an editable install
+    command = [sys.executable, "-P", "-c", f"import sys, benchmark; {code}", *arguments]
+    return {"args": command, "env": {**os.environ, "PYTHONPATH": paths}}
+
+
+@contextlib.contextmanager
+def running(root: Path) -> Iterator[Callable[..., float]]:
+    """Start a tree's interpreter; yield what has it call a function of this module."""
+    process: Any
+    pipe, options = subprocess.PIPE, python(root, "benchmark.serve()")
+    with subprocess.Popen(**options, stdin=pipe, stdout=pipe, text=True) as process:
+
+        def ask(*request: object) -> float:
+            print(json.dumps(request), file=process.stdin, flush=True)
+            return float(process.stdout.readline() or sys.exit(f"the measuring of {root} failed"))
+
+        found = process.stdout.readline().strip()
+        if not Path(found).is_relative_to(root):
+            sys.exit(f"ipc_helpers has to come from {root}, not from {found or 'nowhere'}")
+        yield ask
+
+
+def serve() -> None:
+    """Answer each line, the name of a function and its arguments, with what the function returns."""
+    import ipc_helpers
+
+    answers, sys.stdout = sys.stdout, sys.stderr  # so that nothing else gets between the answers
+    print(ipc_helpers.__file__, file=answers, flush=True)
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        print(globals()[name](*arguments), file=answers, flush=True)
+
+
+def interleaved(rounds: int, calls: Calls) -> Values:
+    """Make each of the calls once a round, in a random order, so that none always comes first."""
+    values: Values = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name in random.sample(list(calls), len(calls)):
+            values[name].append(calls[name]())
+    return values
+
+
+def in_each(trees: Trees, *request: object, bare: tuple[object, ...] = ()) -> Calls:
+    """Return the calls of one round: the same request to each tree; to this one, the bare one as well."""
+    calls: Calls = {name: partial(ask, *request) for name, ask in trees.items()}
+    return calls | ({"bare": partial(trees["this"], *bare)} if bare else {})
+
+
+def cuts(values: list[float], n: int = 4) -> list[float]:
+    return statistics.quantiles(values if len(values) > 1 else values * 2, n=n, method="inclusive")
+
+
+def ratio(values: Values, name: str, base: str) -> str:
+    low, middle, high = cuts(list(map(truediv, values[name], values[base])))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def to_other(values: Values) -> str:
+    return f"   this/other {ratio(values, 'this', 'other')}" if "other" in values else ""
+
+
+def to_bare(values: Values) -> str:
+    names = [name for name in values if name != "bare"]
+    return "   ".join(f"{name} {ratio(values, name, 'bare')}" for name in names) + to_other(values)
 
 
 def milliseconds(seconds: list[float]) -> str:
@@ -67,31 +162,24 @@ def milliseconds(seconds: list[float]) -> str:
 # (a) Start to first message.
 
 
-def measure_starts() -> None:
-    print(f"\n(a) start to first message, medians of {PAIRS} pairs: ProcessGroup against ctx.Process")
+def measure_starts(trees: Trees, rounds: int) -> None:
+    print(
+        f"\n(a) start to first message: ProcessGroup's time by ctx.Process's, {rounds} rounds; less is better"
+    )
     for method in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context(method)
-        plain: list[float] = []
-        grouped: list[float] = []
-        for part in (start_grouped, start_plain):  # warm: the resource tracker, the forkserver
-            part(context)
-        for _ in range(PAIRS):
-            shuffled(
-                lambda: plain.append(start_plain(context)),  # noqa: B023 - called at once
-                lambda: grouped.append(start_grouped(context)),  # noqa: B023
-            )
-        ratio = statistics.median(grouped) / statistics.median(plain)
-        print(f"    {method:10}  {milliseconds(plain)} → {milliseconds(grouped)}  ratio {ratio:.2f}")
+        calls = in_each(trees, "start_grouped", method, bare=("start_plain", method))
+        interleaved(1, calls)  # warm: the resource tracker, the forkserver
+        values = interleaved(rounds, calls)
+        print(f"    {method:17}  {to_bare(values)}   plain {milliseconds(values['bare'])}")
 
 
-def start_plain(context: Any) -> float:
-    from benchmark_workers import send_one
-
+def start_plain(method: str) -> float:
+    context: Any = multiprocessing.get_context(method)
     started = time.perf_counter()
     receiver, sender = context.Pipe(duplex=False)
     with receiver:
         with sender:
-            process = context.Process(target=send_one, args=(sender,), daemon=True)
+            process = context.Process(target=workers.send_one, args=(sender,), daemon=True)
             process.start()
         first = first_message(receiver) - started
         process.join(SECONDS)
@@ -99,16 +187,15 @@ def start_plain(context: Any) -> float:
     return first
 
 
-def start_grouped(context: Any) -> float:
-    from benchmark_workers import send_one
-
+def start_grouped(method: str) -> float:
     from ipc_helpers import ProcessGroup
 
+    context: Any = multiprocessing.get_context(method)
     started = time.perf_counter()
     receiver, sender = context.Pipe(duplex=False)
     with receiver, ProcessGroup(context, deadline=SECONDS) as group:
         with sender:
-            group.start(send_one, sender)
+            group.start(workers.send_one, sender)
         return first_message(receiver) - started
 
 
@@ -122,146 +209,141 @@ def first_message(receiver: Any) -> float:
 # (b) What the records cost.
 
 
-def measure_records(rounds: int, count: int = 20_000) -> None:
-    from ipc_helpers import QueueFlow
-
-    print(f"\n(b) messages a second, {count:,} of 64 bytes, medians of {rounds} rounds: QueueFlow, bare loop")
-    for maxsize in (0, BOUND):
-        flow = QueueFlow(messages=count, maxsize=maxsize)
-        traced: list[float] = []
-        bare: list[float] = []
-        for _ in range(rounds):
-            shuffled(
-                lambda: traced.append(flow.run(deadline=SECONDS).messages_per_second),  # noqa: B023
-                lambda: bare.append(bare_rate(count, maxsize)),  # noqa: B023
-            )
-        ratio = statistics.median(each / other for each, other in zip(traced, bare, strict=True))
-        rates = f"{statistics.median(traced):,.0f}, {statistics.median(bare):,.0f}"
-        print(f"    maxsize={maxsize:<4}  {rates}  ratio {ratio:.2f}")
+def measure_records(trees: Trees, rounds: int, count: int) -> None:
+    print(f"\n(b) rate by a bare loop's, {count:,} messages of 64 bytes, {rounds} rounds; more is better")
+    for kind, parameters in KINDS.items():
+        calls = in_each(trees, "rate", count, parameters, bare=("bare_rate", count, parameters))
+        values = interleaved(rounds, calls)
+        print(f"    {kind:17}  {to_bare(values)}   bare {statistics.median(values['bare']):,.0f}/s")
 
 
-def bare_rate(count: int, maxsize: int) -> float:
-    """Return the rate of a producer and a consumer that do nothing but put and get."""
-    from benchmark_workers import get_all, put_all
+def rate(count: int, parameters: dict[str, Any]) -> float:
+    from ipc_helpers import PipeExchange, QueueFlow
 
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue(maxsize)
-    go = context.Event()
-    clocks, processes, ups = [], [], []
-    for worker in (put_all, get_all):
-        receiver, sender = context.Pipe(duplex=False)
-        up = context.Event()
-        process = context.Process(target=worker, args=(queue, up, go, sender, count), daemon=True)
-        process.start()
+    kind = QueueFlow if "maxsize" in parameters else PipeExchange
+    return kind(messages=count, **parameters).run(deadline=SECONDS).messages_per_second
+
+
+def bare_rate(count: int, parameters: dict[str, Any]) -> float:
+    """Return the rate of two processes that do nothing but send and receive: first send to last receive."""
+    context: Any = multiprocessing.get_context("spawn")
+    ends, loops = bare_loops(context, **parameters)
+    both_up = context.Barrier(2)
+    processes, clocks = [], []
+    for end, loop in zip(ends, loops, strict=True):
+        clock, sender = context.Pipe(duplex=False)
+        arguments = loop, end, count, both_up, sender
+        processes.append(context.Process(target=workers.time_loop, args=arguments, daemon=True))
+        processes[-1].start()
         sender.close()
-        clocks.append(receiver)
-        processes.append(process)
-        ups.append(up)
-    assert all(up.wait(SECONDS) for up in ups)
-    go.set()
+        clocks.append(clock)
+    for end in ends:
+        end.close()
     assert all(clock.poll(SECONDS) for clock in clocks)
-    started, ended = (clock.recv() for clock in clocks)
+    (started, ended), (_, other_ended) = (clock.recv() for clock in clocks)
     for process, clock in zip(processes, clocks, strict=True):
         process.join(SECONDS)
         clock.close()
-    return float(count / ((ended - started) / 1e9))
+    return float(count / ((max(ended, other_ended) - started) / 1e9))
+
+
+def bare_loops(context: Any, maxsize: int | None = None, duplex: bool = False) -> tuple[Any, Any]:
+    """Return the two ends that processes use, and what each of them does; who sends first comes first."""
+    if maxsize is not None:
+        return (context.Queue(maxsize),) * 2, (workers.put_all, workers.get_all)
+    if duplex:
+        return context.Pipe(), (workers.request_all, workers.reply_to_all)
+    return context.Pipe(duplex=False)[::-1], (workers.send_all, workers.receive_all)
 
 
 # (c) More messages.
 
 
-def measure_growth(rounds: int) -> None:
-    from ipc_helpers import QueueFlow
-
+def measure_growth(ask: Callable[..., float], rounds: int) -> None:
     print(f"\n(c) QueueFlow with more messages, medians of {rounds} rounds; beside it, a bare loop's rate")
-    for maxsize in (BOUND, 0):
-        rates: dict[int, list[float]] = {count: [] for count in COUNTS}
-        bare: dict[int, list[float]] = {count: [] for count in COUNTS}
-        peaks: dict[int, list[int]] = {count: [] for count in COUNTS}
-
-        def traced(count: int) -> float:
-            result = QueueFlow(messages=count, maxsize=maxsize).run(deadline=SECONDS)  # noqa: B023
-            return result.messages_per_second
-
-        def measure(count: int) -> None:
-            with peak_memory() as peak:  # in a run of its own: who watches takes processor time, too
-                traced(count)
-            peaks[count].append(max(peak))  # noqa: B023
-            shuffled(
-                lambda: rates[count].append(traced(count)),  # noqa: B023
-                lambda: bare[count].append(bare_rate(count, maxsize)),  # noqa: B023
-            )
-
+    for parameters in (BOUNDED, UNBOUNDED):
+        values: dict[int, Values] = {count: {} for count in COUNTS}
         for _ in range(rounds):
-            shuffled(*(lambda count=count: measure(count) for count in COUNTS))  # type: ignore[misc]
-        medians = {count: statistics.median(rates[count]) for count in COUNTS}
-        plain = {count: statistics.median(bare[count]) for count in COUNTS}
-        ratios = {count: statistics.median(map(truediv, rates[count], bare[count])) for count in COUNTS}
+            for count in random.sample(COUNTS, len(COUNTS)):
+                names = "rate", "bare_rate", "peak_memory"
+                calls: Calls = {name: partial(ask, name, count, parameters) for name in names}
+                for name, value in interleaved(1, calls).items():
+                    values[count].setdefault(name, []).extend(value)
         for count in COUNTS:
-            memory = statistics.median(peaks[count]) / 2**20
+            rated, bare, memory = (statistics.median(values[count][name]) for name in names)
             print(
-                f"    maxsize={maxsize:<4} {count:7,}  {medians[count]:8,.0f} a second  {memory:6.1f} MiB"
-                f"    bare {plain[count]:8,.0f}  ratio {ratios[count]:.2f}"
+                f"    maxsize={parameters['maxsize']:<4} {count:7,}  {rated:8,.0f} a second"
+                f"  {memory / 2**20:6.1f} MiB   bare {bare:8,.0f}  ratio {ratio(values[count], *names[:2])}"
             )
-        print(f"    {'':13}slowest to fastest {flatness(medians)}{'':21}bare {flatness(plain)}")
+        flat = flatness(values, "rate"), flatness(values, "bare_rate")
+        print(f"    {'':13}slowest to fastest {flat[0]}{'':20}bare {flat[1]}")
 
 
-def flatness(rates: dict[int, float]) -> str:
+def flatness(values: dict[int, Values], name: str) -> str:
     """Return the lowest rate as a share of the highest."""
-    return f"{min(rates.values()) / max(rates.values()):.2f}"
+    rates = [statistics.median(of_count[name]) for of_count in values.values()]
+    return f"{min(rates) / max(rates):.2f}"
 
 
-@contextlib.contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """Yield a list that holds, after the block, the most memory that each child had, in bytes."""
+def peak_memory(count: int, parameters: dict[str, Any]) -> int:
+    """Return the most bytes that a child had, in a run of its own: to watch takes processor time, too."""
     import psutil
 
-    own = psutil.Process()
-    most: dict[int, int] = {}
-    done = threading.Event()
+    own, done, peak = psutil.Process(), threading.Event(), 0
 
     def watch() -> None:
+        nonlocal peak
         while not done.wait(0.005):
             for child in own.children():
                 with contextlib.suppress(psutil.Error):
-                    most[child.pid] = max(most.get(child.pid, 0), child.memory_info().rss)
+                    peak = max(peak, child.memory_info().rss)
 
-    peak: list[int] = []
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield peak
+        rate(count, parameters)
     finally:
         done.set()
         thread.join(SECONDS)
-        peak.extend(most.values())
+    return peak
 
 
 # (d) A released slider.
 
 
-def measure_slider(times: int = 60) -> None:
-    from ipc_helpers import Panel, QueueFlow
-
-    print(f"\n(d) slider released to new figure, at 100 messages, {times} times, warm")
-    panel = Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=True)
-    panel.run.click()
-    assert panel.wait(SECONDS)
-    seconds = []
-    for number in range(times):
-        before = panel.figure.value
-        started = time.perf_counter()
-        panel.sliders["maxsize"].value = 64 if number % 2 else 128
-        assert panel.wait(SECONDS)
-        seconds.append(time.perf_counter() - started)
-        assert panel.figure.value != before
-    print(f"    in the kernel   {spread(seconds)}")
+def measure_slider(trees: Trees, times: int) -> None:
+    print(f"\n(d) slider released to new figure, at 100 messages, {times} times, warm; less is better")
+    interleaved(1, in_each(trees, "released"))
+    values = interleaved(times, in_each(trees, "released"))
+    each = "   ".join(f"{name} {duration(seconds)}" for name, seconds in values.items())
+    print(f"    in the kernel   {each}{to_other(values)}")
     in_browser(times)
 
 
-def spread(seconds: list[float]) -> str:
-    cuts = statistics.quantiles(seconds, n=20)
-    return f"median {milliseconds(seconds)}, 95 of 100 within {cuts[-1] * 1e3:.0f} ms"
+@cache
+def warm_panel() -> Any:
+    from ipc_helpers import Panel, QueueFlow
+
+    panel = Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=True)
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    return panel
+
+
+def released() -> float:
+    panel = warm_panel()
+    slider, before = panel.sliders["maxsize"], panel.figure.value
+    started = time.perf_counter()
+    slider.value = 128 if slider.value == 64 else 64
+    assert panel.wait(SECONDS)
+    taken = time.perf_counter() - started
+    assert panel.figure.value != before
+    return taken
+
+
+def duration(seconds: list[float]) -> str:
+    low, middle, high = (cut * 1e3 for cut in cuts(seconds))
+    return f"{middle:.1f} ms ({low:.1f} to {high:.1f}, 95 of 100 within {cuts(seconds, 20)[-1] * 1e3:.0f})"
 
 
 def in_browser(times: int) -> None:
@@ -312,48 +394,42 @@ Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=
             taken = page.evaluate(script, [element, "ArrowLeft" if number % 2 else "ArrowRight"])
             seconds.append(taken / 1e3)
             page.wait_for_timeout(50)
-        print(f"    in a browser    {spread(seconds[5:])}")
+        print(f"    in a browser    {duration(seconds[5:])}")
 
 
 # (e) What diagnose adds.
 
 
-def measure_diagnose(rounds: int = 12) -> None:
-    print(f"\n(e) a healthy program of one second, medians of {rounds} pairs: in diagnose against a call")
-    from benchmark_workers import work_a_second
+def measure_diagnose(ask: Callable[..., float], rounds: int) -> None:
+    print(f"\n(e) a program of one second: its time in diagnose by a call's, {rounds} rounds; less is better")
+    for method in multiprocessing.get_all_start_methods():
+        ask("called", method)  # warm: the resource tracker, the forkserver
+        names = "diagnosed", "called"
+        values = interleaved(rounds, {name: partial(ask, name, method) for name in names})
+        times = " to ".join(milliseconds(values[name]) for name in reversed(names))
+        print(f"    {method:17}  {ratio(values, *names)}   {times}")
 
+
+def called(method: str) -> float:
+    started = time.perf_counter()
+    workers.work_a_second(multiprocessing.get_context(method))
+    return time.perf_counter() - started
+
+
+def diagnosed(method: str) -> float:
     from ipc_helpers import diagnose
 
-    for method in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context(method)
-        plain: list[float] = []
-        observed: list[float] = []
-
-        def timed(seconds: list[float], call: Callable[[], object]) -> None:
-            started = time.perf_counter()
-            call()
-            seconds.append(time.perf_counter() - started)
-
-        def diagnosed() -> None:
-            diagnosis = diagnose(work_a_second, context, deadline=SECONDS)  # noqa: B023 - called at once
-            assert diagnosis.healthy, diagnosis
-
-        work_a_second(context)  # warm: the resource tracker, the forkserver
-        for _ in range(rounds):
-            shuffled(
-                lambda: timed(plain, lambda: work_a_second(context)),  # noqa: B023
-                lambda: timed(observed, diagnosed),  # noqa: B023
-            )
-        ratio = statistics.median(observed) / statistics.median(plain)
-        print(f"    {method:10}  {milliseconds(plain)} → {milliseconds(observed)}  ratio {ratio:.2f}")
+    started = time.perf_counter()
+    diagnosis = diagnose(workers.work_a_second, multiprocessing.get_context(method), deadline=SECONDS)
+    taken = time.perf_counter() - started
+    assert diagnosis.healthy, diagnosis
+    return taken
 
 
 if __name__ == "__main__":
     # A spawned child runs the main module again, and would wait for its imports; a kernel's child has none.
-    code = "import sys, benchmark; sys.exit(benchmark.main())"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # Compiled once, as for a reader: some machines forbid to keep bytecode, and each child would compile.
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        command = [sys.executable, "-c", code, *sys.argv[1:]]
-        sys.exit(subprocess.call(command, cwd=Path(__file__).parent, env=environment))
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.exit(subprocess.call(**python(TESTS.parent, "sys.exit(benchmark.main())", *sys.argv[1:])))

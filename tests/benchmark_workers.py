@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing import Queue
     from multiprocessing.connection import Connection
-    from multiprocessing.synchronize import Event
+    from multiprocessing.synchronize import Barrier
     from typing import Any
 
 
@@ -16,22 +16,45 @@ def send_one(connection: Connection[Any, Any]) -> None:
     connection.send("up")
 
 
-def put_all(queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any], count: int) -> None:
+def time_loop(loop: Any, end: Any, count: int, both_up: Barrier, clock: Connection[Any, Any]) -> None:
     payload = bytes(64)
-    up.set()
-    go.wait()
+    messages = [(number, payload) for number in range(count)]
+    both_up.wait()
     started = perf_counter_ns()
-    for number in range(count):
-        queue.put((number, payload))
-    clock.send(started)
+    loop(end, messages)
+    clock.send((started, perf_counter_ns()))
 
 
-def get_all(queue: Queue[Any], up: Event, go: Event, clock: Connection[Any, Any], count: int) -> None:
-    up.set()
-    go.wait()
-    for _ in range(count):
+def put_all(queue: Queue[Any], messages: list[Any]) -> None:
+    for message in messages:
+        queue.put(message)
+
+
+def get_all(queue: Queue[Any], messages: list[Any]) -> None:
+    for _ in messages:
         queue.get()
-    clock.send(perf_counter_ns())
+
+
+def send_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    for message in messages:
+        connection.send(message)
+
+
+def receive_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    for _ in messages:
+        connection.recv()
+
+
+def request_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    for message in messages[: len(messages) // 2]:  # the others are the replies
+        connection.send(message)
+        connection.recv()
+
+
+def reply_to_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    for message in messages[: len(messages) // 2]:
+        connection.recv()
+        connection.send(message)
 
 
 def put_slowly(queue: Queue[Any], count: int, pause: float) -> None:
@@ -45,6 +68,6 @@ def work_a_second(context: Any) -> int:
     queue = context.Queue()
     producer = context.Process(target=put_slowly, args=(queue, 10, 0.1))
     producer.start()
-    total = sum(iter(queue.get, None))
+    total: int = sum(iter(queue.get, None))
     producer.join()
     return total
