@@ -127,7 +127,8 @@ class Tree:
                 self._take(self._process(pid), event)
         if until is not None:
             for process in self.processes.values():
-                process.running = process.waiting
+                # Who was killed while it waited has not said that it waits no more.
+                process.running = process.waiting if process.exitcode is None else None
         if "exitcode" in main:
             self.main.ended, self.main.exitcode = True, main["exitcode"]
         self._name_apart()

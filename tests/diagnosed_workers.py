@@ -187,19 +187,23 @@ def worker_leaves(ctx: Any) -> None:
     box.get()
 
 
-def killed_consumer(ctx: Any) -> None:
+def killed_consumer(ctx: Any, after: float = 0.3) -> None:
     box = ctx.Queue()
     up = ctx.Event()
     first = ctx.Process(target=take_with_lock, args=(box, up), name="first")
     first.start()
     up.wait(10)
-    time.sleep(0.3)
+    time.sleep(after)
     first.kill()
     first.join()
     box.put("for the second")
     second = ctx.Process(target=collect, args=(box,), name="second")
     second.start()
     second.join()
+
+
+def killed_after_a_long_wait(ctx: Any) -> None:
+    killed_consumer(ctx, after=2)
 
 
 def killed_in_a_message(ctx: Any) -> None:

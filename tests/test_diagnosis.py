@@ -67,6 +67,7 @@ CAUSES = {
 }
 NEEDS_SIGKILL = {
     programs.killed_consumer: "first was killed (SIGKILL) while it held the read lock of the queue 'box'",
+    programs.killed_after_a_long_wait: "first was killed (SIGKILL) while it held the read lock of the queue",
     programs.kill_main: "main was killed (SIGKILL) before it was done",
     programs.killed_in_a_message: "writer was killed (SIGKILL) in the middle of a message",
 }
