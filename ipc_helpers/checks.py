@@ -155,7 +155,7 @@ class Exercise:
     defines : tuple of str
         The functions that the reader writes.
     trial : callable
-        Of :mod:`ipc_helpers.workers.trials`: takes a context and these functions, and returns facts as a
+        Of :mod:`ipc_helpers.trials`: takes a context and these functions, and returns facts as a
         dictionary.
     judge : callable
         Takes a :class:`Seen` whose facts are there. Returns what was seen of a right worker, a sentence

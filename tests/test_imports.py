@@ -28,7 +28,7 @@ FLOORS = {
     "ipc_helpers.payloads": CHILD,
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
-    "ipc_helpers.workers.trials": CHILD,
+    "ipc_helpers.trials": CHILD,
     "ipc_helpers.xray": CHILD,
     "ipc_helpers.causes": PARENT,
     "ipc_helpers.checks": PARENT,

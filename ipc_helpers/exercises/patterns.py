@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ipc_helpers.checks import Exercise, Mistake, listed
-from ipc_helpers.workers.trials import NOTHING, patterns
+from ipc_helpers.trials import NOTHING, patterns
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen

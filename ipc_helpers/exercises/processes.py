@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.checks import Exercise, Mistake, listed, short
-from ipc_helpers.workers.trials import NOTHING, processes
+from ipc_helpers.trials import NOTHING, processes
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipc_helpers.checks import Exercise, Mistake, listed
-from ipc_helpers.workers.trials import NOTHING, queues
+from ipc_helpers.trials import NOTHING, queues
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen

@@ -8,7 +8,7 @@ import time
 from multiprocessing import connection
 
 from ipc_helpers.workers.pitfalls import get_messages, wait_until_inside_get
-from ipc_helpers.workers.trials import Around, Trial
+from ipc_helpers.trials import Around, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ipc_helpers.workers.trials import Trial, get_all
+from ipc_helpers.trials import Trial, get_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from multiprocessing import active_children
 
-from ipc_helpers.workers.trials import Around, Trial, get_all
+from ipc_helpers.trials import Around, Trial, get_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

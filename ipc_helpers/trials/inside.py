@@ -7,7 +7,7 @@ import pickle
 from multiprocessing import connection
 from threading import Lock
 
-from ipc_helpers.workers.trials import Around, Trial, get_all
+from ipc_helpers.trials import Around, Trial, get_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from ipc_helpers.workers.trials import Around, Trial
+from ipc_helpers.trials import Around, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

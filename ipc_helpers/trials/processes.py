@@ -9,7 +9,7 @@ import time
 from functools import partial
 from multiprocessing import connection
 
-from ipc_helpers.workers.trials import Trial
+from ipc_helpers.trials import Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
