@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ipc_helpers.experiments import (
         PipeExchange,
         ProcessStart,
+        ProtocolError,
         QueueFlow,
         QueuePlaces,
         Result,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from ipc_helpers.scripts import run_script
+    from ipc_helpers.sources import Source, show_source
     from ipc_helpers.xray import XRay, XRayError
 
 
@@ -47,9 +49,11 @@ __all__ = [
     "ProcessGroup",
     "ProcessGroupError",
     "ProcessStart",
+    "ProtocolError",
     "QueueFlow",
     "QueuePlaces",
     "Result",
+    "Source",
     "StartError",
     "WorkerError",
     "WorkerPool",
@@ -60,6 +64,7 @@ __all__ = [
     "draw",
     "draw_journey",
     "run_script",
+    "show_source",
 ]
 
 _HOME = {
@@ -73,9 +78,11 @@ _HOME = {
     "ProcessGroup": "processes",
     "ProcessGroupError": "processes",
     "ProcessStart": "experiments",
+    "ProtocolError": "experiments",
     "QueueFlow": "experiments",
     "QueuePlaces": "experiments",
     "Result": "experiments",
+    "Source": "sources",
     "StartError": "processes",
     "WorkerError": "processes",
     "WorkerPool": "experiments",
@@ -86,6 +93,7 @@ _HOME = {
     "draw": "figures",
     "draw_journey": "figures",
     "run_script": "scripts",
+    "show_source": "sources",
 }
 
 

@@ -13,16 +13,14 @@ import os
 import pickle
 import select
 import signal
-import struct
 import sys
 import time
-from itertools import chain
 from multiprocessing import connection, parent_process
 from multiprocessing.reduction import ForkingPickler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from typing import Any
 
@@ -31,10 +29,8 @@ PARENT_GONE = 120
 OVERDUE = 121
 """Exit code of a child that was still running at its deadline. Its stack file tells it from other ends."""
 
-COUNT, PIECE, PART, END = b"c", b"b", b"p", b"e"
-"""First byte of a message to the parent: a count, a part of the result's Pieces, a part of the outcome,
-the end of the outcome."""
-_COUNT = struct.Struct("q")
+READY, PART, END = b"r", b"p", b"e"
+"""First byte of a message to the parent: the worker is ready, a part of its outcome, the end of that."""
 
 # A pipe takes a write of up to PIPE_BUF bytes whole or not at all (POSIX), 4 of them the length that
 # Connection puts first. So the parent never waits for the second half of a message.
@@ -53,27 +49,6 @@ def frames_can_be_read() -> bool:
     There they run on meanwhile, and reading their frames can crash the process (CPython issue 128400).
     """
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
-
-
-class Pieces:
-    """A worker's result that is sent as it comes, and never stands in the child's memory as a whole.
-
-    The parent puts the pieces together: for it, the result is bytes.
-
-    Parameters
-    ----------
-    pieces : iterable of bytes
-        Gone through once, after the worker has returned.
-    """
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._pieces)
-
-    def __add__(self, other: Pieces) -> Pieces:
-        return Pieces(chain(self, other))
 
 
 class Call:
@@ -135,7 +110,7 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     call : Call
         The worker and its arguments.
     to_parent : Connection
-        Where counts and the outcome go.
+        Where the outcome goes.
     stack_path : str
         A file of the parent's, for the stacks of all threads should the deadline pass.
     deadline : int
@@ -155,7 +130,9 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     _set_timer(max(left, 0) + _TIMER_DELAY, stack_file)
     start_thread(watch, stack_file.fileno(), deadline)
     _to_parent = to_parent
-    _send(to_parent, PART, _outcome(call, to_parent))
+    outcome = _outcome(call)
+    for start in range(0, len(outcome), _PART_SIZE):
+        to_parent.send_bytes(PART + outcome[start : start + _PART_SIZE])
     to_parent.send_bytes(END)
 
 
@@ -179,40 +156,18 @@ def stop_timer() -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
-def report(count: int) -> None:
-    """Tell the parent how far the worker is; in a process that no group started, do nothing.
-
-    Parameters
-    ----------
-    count : int
-        How many messages are done, 0 to 2**63 - 1. At most 20 calls a second: once the pipe
-        is full and the parent does not wait on its group, the call blocks.
-    """
+def ready() -> None:
+    """Tell the parent that the worker is ready; in a process that no group started, do nothing."""
     if _to_parent is not None:
-        _to_parent.send_bytes(COUNT + _COUNT.pack(count))
+        _to_parent.send_bytes(READY)
 
 
-def count_of(message: bytes) -> int:
-    """Return the count in a COUNT message."""
-    count: int = _COUNT.unpack_from(message, len(COUNT))[0]
-    return count
-
-
-def _send(to_parent: Connection, kind: bytes, data: bytes) -> None:
-    for start in range(0, len(data), _PART_SIZE):
-        to_parent.send_bytes(kind + data[start : start + _PART_SIZE])
-
-
-def _outcome(call: Call, to_parent: Connection) -> bytes:
-    """Return ("result", value), ("pieces",) or ("error", type, message, traceback), pickled."""
+def _outcome(call: Call) -> bytes:
+    """Return ("result", value) or ("error", type, message, traceback), pickled."""
     trouble = ""
     try:
         function, args = call.load()
         result = function(*args)
-        if isinstance(result, Pieces):
-            for piece in result:
-                _send(to_parent, PIECE, piece)
-            return pickle.dumps(("pieces",), pickle.HIGHEST_PROTOCOL)
         trouble = "its result can't be pickled: "
         return pickle.dumps(("result", result), pickle.HIGHEST_PROTOCOL)
     except BaseException as error:  # SystemExit too: a worker that leaves has not returned

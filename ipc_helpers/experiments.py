@@ -14,15 +14,25 @@ import pickle
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import chain
-from time import perf_counter_ns, sleep
+from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ipc_helpers.payloads import Payloads
-from ipc_helpers.processes import ProcessGroup, checked_deadline, start_methods
-from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Recorder
-from ipc_helpers.workers import inside, own, patterns, pipes, processes, queues
+from ipc_helpers import recorder
+from ipc_helpers.processes import (
+    PEER_GONE,
+    ProcessGroup,
+    ProcessGroupError,
+    WorkerError,
+    checked_deadline,
+    start_methods,
+)
+from ipc_helpers.recorder import Messages
+from ipc_helpers.trace import RECEIVE, SEND, WAIT, WRITE, Lane, Track
+from ipc_helpers.workers import inside, patterns, pipes, processes, queues
 
 if TYPE_CHECKING:
     import threading
@@ -33,6 +43,8 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 _SECONDS = 120.0
 _GOLDEN = (5**0.5 - 1) / 2
+_SPARE = 100  # records of a sender for messages that it sends too often, so that the books can say how often
+_SETTLED = 1.0  # seconds without a change, where nothing can change any more
 
 
 @dataclass(frozen=True)
@@ -98,18 +110,27 @@ def parameter(default: Any, rule: WholeNumber | Choice) -> Any:
 
 
 class Role(NamedTuple):
-    """What a worker of the reader's own can do in an experiment.
+    """What a worker of an experiment does: the series' own, or the reader's in its place.
 
     Attributes
     ----------
+    worker : callable
+        The series' own worker.
     takes : tuple of str
-        What it is called with.
+        What it is called with. What it is recorded at comes first.
     does : str
         What it has to do then, "puts each message" for example.
+    record : callable
+        What records it: a function of :mod:`ipc_helpers.recorder`.
+    waits : int
+        Which operation goes on while it waits for a message: RECEIVE or WAIT.
     """
 
+    worker: Callable[..., object]
     takes: tuple[str, ...]
     does: str
+    record: Callable[..., Callable[..., object]] = recorder.calls
+    waits: int = RECEIVE
 
 
 class Words(NamedTuple):
@@ -165,7 +186,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment measured.
+    """What an experiment measured: as a whole, or up to the moment at which a run was ended.
 
     Attributes
     ----------
@@ -173,37 +194,62 @@ class Result:
         The parameters it ran with.
     lanes : tuple of Lane
         The trace: the events of each process, those that send first.
+    stopped : int or None
+        When the run was ended before its end, in nanoseconds of ``time.perf_counter_ns``; None for a whole
+        run.
     sent, received : int
         Counts of messages.
     seconds : float
-        From the start of the first send to the end of the last receive.
+        From the start of the first send to the end of the last receive; 0.0 when there was none.
     totals : tuple of Total
         Counts per process, in the order of the lanes.
     """
 
     experiment: Experiment
     lanes: tuple[Lane, ...]
-    sent: int
-    received: int
-    seconds: float
-    totals: tuple[Total, ...]
+    stopped: int | None = None
+    sent: int = field(init=False)
+    received: int = field(init=False)
+    seconds: float = field(init=False)
+    totals: tuple[Total, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        senders, receivers = self.lanes_of(SEND), self.lanes_of(RECEIVE)
+        object.__setattr__(self, "sent", sum(map(len, senders)))
+        object.__setattr__(self, "received", sum(map(len, receivers)))
+        object.__setattr__(self, "seconds", _seconds(senders, receivers))
+        size = self.experiment.bytes_each
+        object.__setattr__(self, "totals", tuple(_total(lane, size) for lane in self.lanes))
 
     @property
     def messages_per_second(self) -> float:
-        """Messages received a second, first message to last."""
-        return self.received / self.seconds
+        """Messages received a second, first message to last; 0.0 when none was."""
+        return self.received / self.seconds if self.seconds else 0.0
 
     @property
     def bytes_per_second(self) -> float:
         """Bytes of payload received a second, first message to last."""
-        return sum(sum(lane.column("size")) for lane in self.lanes_of(RECEIVE)) / self.seconds
+        return self.messages_per_second * self.experiment.bytes_each
 
     def lanes_of(self, operation: int) -> tuple[Lane, ...]:
         """Return what the lanes hold of one operation, without those that hold none."""
-        return tuple(_lanes_of(operation, self.lanes))
+        return tuple(part for lane in self.lanes if len(part := lane.only(operation)))
 
     def __repr__(self) -> str:
-        return f"<Result of {self.experiment}: {self.sent:,} sent, {self.received:,} received>"
+        ended = ", ended before its end" if self.stopped else ""
+        return f"<Result of {self.experiment}: {self.sent:,} sent, {self.received:,} received{ended}>"
+
+
+class ProtocolError(ProcessGroupError, RuntimeError):
+    """The workers of an experiment did not keep to what they had agreed on.
+
+    A message was lost or arrived twice, a sentinel was forgotten, or a worker returned before all had come.
+
+    Attributes
+    ----------
+    result : Result
+        What was measured up to then.
+    """
 
 
 @dataclass(frozen=True)
@@ -211,7 +257,7 @@ class Experiment(ABC):
     """A checked set of parameters that can be run.
 
     A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them.
-    It says in ``roles`` what workers of the reader's own can be in it, and starts them in ``_start_own``.
+    It says in ``roles`` which workers it has, those that send first, and starts them in ``_start``.
 
     Raises
     ------
@@ -253,17 +299,14 @@ class Experiment(ABC):
         """Which of its roles there are with these parameters."""
         return tuple(self.roles)
 
-    @abstractmethod
-    def _start(self, group: ProcessGroup) -> list[Lane]:
-        """Start the processes, those that send first; return lanes of what the parent did."""
-
-    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
-        """Do the same with workers of the reader's own, by role; those that are missing are the series'."""
-        raise NotImplementedError
+    @property
+    def bytes_each(self) -> int:
+        """How many bytes of payload a message has."""
+        return 0
 
     @abstractmethod
-    def _steps_done(self, children: Sequence[Child]) -> int:
-        """Return how many steps are done, from what the children have reported."""
+    def _start(self, run: _Run) -> None:
+        """Start the processes, those that send first."""
 
     def run(
         self,
@@ -284,9 +327,9 @@ class Experiment(ABC):
         deadline : float
             Seconds until the run is ended; above 0, at most 86,400.
         **workers
-            Workers of your own, by their role; see ``roles``. A spawned child has to find them: write them
-            in a cell that starts with ``%%worker``, or in a module. The series' own sentinels follow a
-            producer's messages; what a worker does with its queue or connection is recorded for it.
+            Workers of your own, by their role, in place of the series'; see ``roles``. A spawned child has to
+            find them: write them in a cell that starts with ``%%worker``, or in a module. What a worker does
+            with its queue or connection is recorded for it.
 
         Returns
         -------
@@ -297,24 +340,27 @@ class Experiment(ABC):
         TypeError, ValueError
             For a deadline, or a worker, that is not allowed; before anything starts.
         WorkerError, DeadlineError, Cancelled
-            See :class:`~ipc_helpers.processes.ProcessGroup`.
-        RuntimeError
-            When a message was lost or arrived twice.
+            See :class:`~ipc_helpers.processes.ProcessGroup`; ``result`` is what was measured up to then.
+        ProtocolError
+            When a message was lost or arrived twice, or a process waits for one that can't come any more.
         """
         checked_deadline(deadline)
         self.check_workers(workers)
         context = multiprocessing.get_context(self.start_method)
 
-        def on_count() -> None:
+        with closing(_Run(self, workers, progress)) as run:
+            try:
+                with ProcessGroup(
+                    context, deadline=deadline, cancelled=cancelled, on_wait=run.watch
+                ) as group:
+                    run.begin(group)
+            except ProcessGroupError as error:
+                error.result = run.result(perf_counter_ns())
+                run.explain(error)
+                raise
             if progress is not None:
-                progress(min(self._steps_done(group.children), self.steps))
-
-        with ProcessGroup(context, deadline=deadline, cancelled=cancelled, on_count=on_count) as group:
-            lanes = self._start_own(group, workers) if workers else self._start(group)
-        lanes += [Lane(child.name, child.result) for child in group.children]
-        if progress is not None:
-            progress(self.steps)
-        return measured(self, lanes, expected=self.steps)
+                progress(self.steps)
+            return measured(run.result())
 
     def check_workers(self, workers: Mapping[str, object]) -> None:
         """Check workers of the reader's own, by role, without starting anything.
@@ -365,6 +411,11 @@ class _MessageExperiment(Experiment):
         """How many messages there are to receive."""
         return self.messages
 
+    @property
+    def bytes_each(self) -> int:
+        """How many bytes of payload a message has."""
+        return self.payload
+
 
 @dataclass(frozen=True)
 class QueueFlow(_MessageExperiment):
@@ -388,7 +439,7 @@ class QueueFlow(_MessageExperiment):
     Attributes
     ----------
     roles : dict of str to Role
-        What a worker of yours can be: a producer, a consumer.
+        Its workers, or yours in their place: a producer, a consumer.
 
     Raises
     ------
@@ -398,8 +449,14 @@ class QueueFlow(_MessageExperiment):
 
     words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
     roles: ClassVar = {
-        "producer": Role(("queue", "messages"), "puts each of the messages, pairs of a number and a payload"),
-        "consumer": Role(("queue",), "gets messages until None comes"),
+        "producer": Role(
+            queues.produce,
+            ("queue", "messages", "consumers"),
+            "puts each of the messages, pairs of a number and a payload, then None for each consumer",
+        ),
+        "consumer": Role(
+            queues.consume, ("queue", "producers"), "gets messages until None has come from each producer"
+        ),
     }
 
     producers: int = parameter(1, WholeNumber(1, 4, "Producers"))
@@ -417,35 +474,13 @@ class QueueFlow(_MessageExperiment):
             f"{bound}, {self.start_method}"
         )
 
-    def _start(self, group: ProcessGroup) -> list[Lane]:
-        queue = group.context.Queue(self.maxsize)
-        go = group.context.Semaphore(0)
+    def _start(self, run: _Run) -> None:
+        run.queue = queue = run.group.context.Queue(self.maxsize)
         for index, share in enumerate(shares(self.messages, self.producers), start=1):
-            put = queue, share, self.payload, self.consumers, go
-            group.start(queues.produce, *put, name=f"producer {index}")
+            messages = Messages(share, self.payload)
+            run.start("producer", queue, messages, self.consumers, name=f"producer {index}", most=len(share))
         for index in range(1, self.consumers + 1):
-            get = queue, self.payload, self.messages, self.producers, go
-            group.start(queues.consume, *get, name=f"consumer {index}")
-        _start_together(group, go)
-        return []
-
-    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
-        queue = group.context.Queue(self.maxsize)
-        go = group.context.Semaphore(0)
-        counts = self.consumers - 1, self.producers * self.consumers
-        shared = tuple(map(group.context.Semaphore, counts))
-        producer, consumer = workers.get("producer", own.put_all), workers.get("consumer", own.get_all)
-        for index, share in enumerate(shares(self.messages, self.producers), start=1):
-            put = producer, queue, share, self.payload, self.consumers, 0, go
-            group.start(own.produce, *put, name=f"producer {index}")
-        for index in range(1, self.consumers + 1):
-            get = consumer, queue, self.messages, self.payload, self.producers, shared, go
-            group.start(own.consume, *get, name=f"consumer {index}")
-        _start_together(group, go)
-        return []
-
-    def _steps_done(self, children: Sequence[Child]) -> int:
-        return sum(child.count or 0 for child in children[self.producers :])
+            run.start("consumer", queue, self.producers, name=f"consumer {index}")
 
 
 @dataclass(frozen=True)
@@ -471,7 +506,7 @@ class QueuePlaces(_MessageExperiment):
     Attributes
     ----------
     roles : dict of str to Role
-        What a worker of yours can be: the producer, the consumer.
+        Its workers, or yours in their place: the producer, the consumer.
 
     Raises
     ------
@@ -485,9 +520,16 @@ class QueuePlaces(_MessageExperiment):
         {SEND: "put", WRITE: "written", RECEIVE: "got"},
     )
     roles: ClassVar = {
-        "producer": Role(("queue", "messages"), "puts each of the messages, pairs of a number and a payload"),
+        "producer": Role(
+            inside.produce,
+            ("queue", "messages"),
+            "puts each of the messages, pairs of a number and a payload, then None",
+            recorder.calls_and_writes,
+        ),
         "consumer": Role(
-            ("queue", "pause"), "gets messages until None comes, with a pause of some seconds after each"
+            inside.consume,
+            ("queue", "pause"),
+            "gets messages until None comes, with a pause of some seconds after each",
         ),
     }
 
@@ -510,28 +552,11 @@ class QueuePlaces(_MessageExperiment):
             f"a pause of {self.pause} ms after each get, {self.start_method}"
         )
 
-    def _start(self, group: ProcessGroup) -> list[Lane]:
-        queue = group.context.Queue(self.maxsize)
-        go = group.context.Semaphore(0)
-        group.start(inside.produce, queue, self.messages, self.payload, go, name="producer")
-        get = queue, self.messages, self.payload, self.pause / 1000, go
-        group.start(inside.consume, *get, name="consumer")
-        _start_together(group, go)
-        return []
-
-    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
-        queue = group.context.Queue(self.maxsize)
-        go = group.context.Semaphore(0)
-        producer, consumer = workers.get("producer", own.put_all), workers.get("consumer", own.get_all)
-        put = producer, queue, range(self.messages), self.payload, go
-        group.start(own.produce_into_places, *put, name="producer")
-        get = consumer, queue, self.messages, self.payload, 1, None, go, self.pause / 1000
-        group.start(own.consume, *get, name="consumer")
-        _start_together(group, go)
-        return []
-
-    def _steps_done(self, children: Sequence[Child]) -> int:
-        return children[-1].count or 0
+    def _start(self, run: _Run) -> None:
+        run.queue = queue = run.group.context.Queue(self.maxsize)
+        messages = Messages(range(self.messages), self.payload)
+        run.start("producer", queue, messages, most=2 * self.messages)
+        run.start("consumer", queue, self.pause / 1000)
 
 
 @dataclass(frozen=True)
@@ -545,7 +570,8 @@ class PipeExchange(_MessageExperiment):
     Parameters
     ----------
     messages : int
-        How many messages go through the pipe, 1 to 100,000; requests and replies both count.
+        How many messages go through the pipe, 1 to 100,000; requests and replies both count, so over a
+        duplex pipe it is an even number.
     payload : int
         Bytes in each message beside its number, 0 to 1 MiB; messages times payload at most 256 MiB.
     duplex : bool
@@ -556,8 +582,8 @@ class PipeExchange(_MessageExperiment):
     Attributes
     ----------
     roles : dict of str to Role
-        What a worker of yours can be: the sender, the receiver; over a duplex pipe, and with an even number
-        of messages, the client, the server.
+        Its workers, or yours in their place: the sender, the receiver; over a duplex pipe the client, the
+        server.
 
     Raises
     ------
@@ -567,19 +593,32 @@ class PipeExchange(_MessageExperiment):
 
     roles: ClassVar = {
         "sender": Role(
-            ("connection", "messages"), "sends each of the messages, pairs of a number and a payload"
+            pipes.send_all,
+            ("connection", "messages"),
+            "sends each of the messages, pairs of a number and a payload, then None",
         ),
-        "receiver": Role(("connection",), "receives messages until None comes"),
+        "receiver": Role(pipes.receive_until_none, ("connection",), "receives messages until None comes"),
         "client": Role(
-            ("connection", "requests"), "sends each of the requests, and receives a reply to each"
+            pipes.ask_all,
+            ("connection", "requests"),
+            "sends each of the requests, and receives a reply to each, then sends None",
         ),
         "server": Role(
-            ("connection", "reply"), "receives requests until None comes, and sends reply(request) for each"
+            pipes.serve,
+            ("connection", "reply"),
+            "receives requests until None comes, and sends reply(request) for each",
         ),
     }
 
     duplex: bool = parameter(False, Choice((False, True), "Pipe", ("one-way", "duplex")))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.duplex and self.messages % 2:
+            raise ValueError(
+                f"messages must be even over a duplex pipe, a reply for each request; not {self.messages:,}"
+            )
 
     @property
     def description(self) -> str:
@@ -595,49 +634,17 @@ class PipeExchange(_MessageExperiment):
         """Which of its roles there are: those of a one-way pipe, or those of a duplex pipe."""
         return ("client", "server") if self.duplex else ("sender", "receiver")
 
-    def check_workers(self, workers: Mapping[str, object]) -> None:
-        """Check workers of the reader's own; over a duplex pipe each request then needs its reply."""
-        super().check_workers(workers)
-        if workers and self.duplex and self.messages % 2:
-            raise ValueError(
-                "messages must be even with a client or a server of yours, a reply for each request; "
-                f"not {self.messages:,}"
-            )
-
-    def _start(self, group: ProcessGroup) -> list[Lane]:
-        numbers = range(self.messages)
-        sends = (numbers[::2], numbers[1::2]) if self.duplex else (numbers, range(0))
-        size = self.payload
-        return self._start_at_ends(
-            group, [(pipes.exchange, (), (share, self.messages, size)) for share in sends]
-        )
-
-    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
-        count, size = self.messages, self.payload
-        if self.duplex:
-            client = workers.get("client", own.request_all)
-            server = workers.get("server", own.reply_to_all)
-            ask = own.produce, (client,), (range(0, count, 2), size, 1, 1)
-            return self._start_at_ends(group, [ask, (own.serve, (server,), (count, size))])
-        sender, receiver = workers.get("sender", own.send_all), workers.get("receiver", own.receive_all)
-        send = own.produce, (sender,), (range(count), size, 1, 0)
-        return self._start_at_ends(group, [send, (own.consume, (receiver,), (count, size, 1, None))])
-
-    def _start_at_ends(self, group: ProcessGroup, jobs: list[tuple[Any, ...]]) -> list[Lane]:
-        """Start one process at each end: what it runs, and its arguments before and after the end."""
-        first, second = group.context.Pipe() if self.duplex else group.context.Pipe(duplex=False)[::-1]
-        go = group.context.Semaphore(0)
+    def _start(self, run: _Run) -> None:
+        context = run.group.context
+        first, second = context.Pipe() if self.duplex else context.Pipe(duplex=False)[::-1]
+        numbers = range(0, self.messages, 2 if self.duplex else 1)
+        args = (pipes.next_message,) if self.duplex else ()
+        starts, answers = self.roles_here
         with first, second:
-            for end, who, (run, before, after) in zip((first, second), self.roles_here, jobs, strict=True):
-                # A forked child has the other end as well: it closes that, or the pipe would have no end.
-                more = (second,) if run is own.produce else ()
-                group.start(run, *before, end, *after, go, *more, name=who)
-                end.close()  # the child has its own, and a forked one must not get the other's as well
-        _start_together(group, go)
-        return []
-
-    def _steps_done(self, children: Sequence[Child]) -> int:
-        return children[-1].count or 0  # it sends or receives every message
+            # A forked child has the other end as well, and closes it.
+            run.start(starts, first, Messages(numbers, self.payload), unused=(second,))
+            first.close()  # the child has its own, and a forked one must not get the other's as well
+            run.start(answers, second, *args)
 
 
 @dataclass(frozen=True)
@@ -658,7 +665,7 @@ class ProcessStart(Experiment):
     Attributes
     ----------
     roles : dict of str to Role
-        What a worker of yours can be: the worker that each process runs.
+        Its worker, or yours in its place, which each process runs.
 
     Raises
     ------
@@ -669,7 +676,11 @@ class ProcessStart(Experiment):
     words = Words(
         "process", {SEND: "start", RECEIVE: "its worker"}, {SEND: "started", RECEIVE: "up"}, "not yet up"
     )
-    roles: ClassVar = {"worker": Role(("argument",), "does what a process has to do until it is up")}
+    roles: ClassVar = {
+        "worker": Role(
+            processes.start_up, ("argument",), "does what a process has to do until it is up", recorder.whole
+        )
+    }
 
     processes: int = parameter(4, WholeNumber(1, 16, "Processes"))
     argument: int = parameter(0, WholeNumber(0, MIB, "Argument (bytes)", "log2"))
@@ -681,6 +692,11 @@ class ProcessStart(Experiment):
         return self.processes
 
     @property
+    def bytes_each(self) -> int:
+        """How many bytes the argument of each process has."""
+        return self.argument
+
+    @property
     def description(self) -> str:
         """What it does, in words and with its numbers."""
         return (
@@ -688,25 +704,14 @@ class ProcessStart(Experiment):
             f"{counted(self.argument, 'byte')}, {self.start_method}"
         )
 
-    def _start(self, group: ProcessGroup) -> list[Lane]:
-        return self._start_each(group, processes.start_up)
-
-    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
-        return self._start_each(group, own.start_up, workers["worker"])
-
-    def _start_each(self, group: ProcessGroup, *call: Any) -> list[Lane]:
-        """Start the processes; each gets its number and its argument after what is given."""
-        payloads = Payloads(self.argument)
-        recorder = Recorder(self.processes)
-        for number in range(self.processes):
-            argument = payloads.of(number)
-            started = perf_counter_ns()
-            group.start(*call, number, argument, name=f"child {number + 1}")
-            recorder.record(started, SEND, number, self.argument)
-        return [Lane("parent", b"".join(recorder.records()))]
-
-    def _steps_done(self, children: Sequence[Child]) -> int:
-        return sum(child.count is not None for child in children)
+    def _start(self, run: _Run) -> None:
+        argument = recorder.payload(self.argument)
+        names = [f"child {number}" for number in range(1, self.processes + 1)]
+        starts, *_ = [run.track(name, self.processes) for name in ("parent", *names)]
+        for number, name in enumerate(names):
+            starts.cells[SEND] = started = perf_counter_ns()
+            run.start("worker", argument, name=name, together=False, number=number)
+            starts.add(started, perf_counter_ns(), number, SEND)
 
 
 @dataclass(frozen=True)
@@ -736,7 +741,7 @@ class WorkerPool(Experiment):
     Attributes
     ----------
     roles : dict of str to Role
-        What a worker of yours can be: the producer; the worker that does a task, in place of the sleep.
+        Its workers, or yours in their place: the producer, a worker.
 
     Raises
     ------
@@ -749,9 +754,17 @@ class WorkerPool(Experiment):
     )
     roles: ClassVar = {
         "producer": Role(
-            ("queue", "tasks"), "puts each of the tasks, pairs of a number and the seconds it takes"
+            patterns.put_tasks,
+            ("queue", "tasks", "workers"),
+            "puts each of the tasks, pairs of a number and the seconds it takes, then None for each worker",
         ),
-        "worker": Role(("seconds",), "does one task"),
+        "worker": Role(
+            patterns.work,
+            ("queue",),
+            "gets tasks until None comes, and does each before it gets the next",
+            recorder.work,
+            WAIT,
+        ),
     }
 
     tasks: int = parameter(20, WholeNumber(1, 200, "Tasks"))
@@ -796,29 +809,146 @@ class WorkerPool(Experiment):
         mixed = dict(zip(places, rising, strict=True))
         return tuple(mixed[number] for number in range(self.tasks))
 
-    def _start(self, group: ProcessGroup) -> list[Lane]:
-        tasks = group.context.Queue()
-        go = group.context.Semaphore(0)
-        numbered = list(enumerate(self.lengths))
-        group.start(patterns.put_tasks, tasks, numbered, self.workers, go, name="producer")
+    def _start(self, run: _Run) -> None:
+        run.queue = queue = run.group.context.Queue()
+        run.start("producer", queue, list(enumerate(self.lengths)), self.workers)
         for index in range(1, self.workers + 1):
-            group.start(patterns.work, sleep, tasks, self.tasks, go, name=f"worker {index}")
-        _start_together(group, go)
-        return []
+            run.start("worker", queue, name=f"worker {index}")
 
-    def _start_own(self, group: ProcessGroup, workers: Mapping[str, Any]) -> list[Lane]:
-        tasks = group.context.Queue()
-        go = group.context.Semaphore(0)
-        producer, worker = workers.get("producer", own.put_all), workers.get("worker", sleep)
-        put = producer, tasks, range(self.tasks), self.lengths, self.workers, 0, go
-        group.start(own.produce, *put, name="producer")
-        for index in range(1, self.workers + 1):
-            group.start(patterns.work, worker, tasks, 2 * self.tasks, go, name=f"worker {index}")
-        _start_together(group, go)
-        return []
 
-    def _steps_done(self, children: Sequence[Child]) -> int:
-        return sum(child.count or 0 for child in children[1:])
+class _Run:
+    """The processes of one run: the one way to start them, and what they have recorded so far."""
+
+    def __init__(
+        self, experiment: Experiment, workers: Mapping[str, Any], progress: Callable[[int], object] | None
+    ) -> None:
+        self.group: ProcessGroup
+        self.queue: Any = None  # where messages wait, which the parent can ask
+        self._experiment = experiment
+        self._workers = workers
+        self._progress = progress
+        self._go: Any = None
+        self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
+        self._children: list[tuple[str, Child]] = []  # with their role
+        self._together: list[Child] = []  # those that wait for the others before they begin
+        self._state: object = None
+        self._since = 0.0
+
+    def begin(self, group: ProcessGroup) -> None:
+        """Start the processes, and let all begin once all are ready: the clock measures no start.
+
+        With a semaphore, which is released without waiting. Setting an Event waits until each process has
+        woken up, for ever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
+        """
+        self.group = group
+        self._go = group.context.Semaphore(0)
+        self._experiment._start(self)
+        group.wait(until=lambda: all(child.is_ready for child in self._together))
+        for _ in self._together:
+            self._go.release()
+
+    def track(self, name: str, most: int) -> Track:
+        """Return the track of a process, with room for as many records as are right, and some more."""
+        if name not in self._tracks:
+            self._tracks[name] = Track(most + _SPARE)
+        return self._tracks[name]
+
+    def start(
+        self,
+        role: str,
+        *args: Any,
+        name: str = "",
+        most: int | None = None,
+        together: bool = True,
+        unused: Sequence[Any] = (),
+        **recording: int,
+    ) -> None:
+        """Start the worker of a role in a process of its own, the series' or the reader's."""
+        rule = self._experiment.roles[role]
+        worker = self._workers.get(role, rule.worker)
+        track = self.track(name or role, most or self._experiment.steps + 10 * _SPARE)
+        record = partial(rule.record, **recording) if recording else rule.record
+        go = self._go if together else None
+        child = self.group.start(recorder.run, worker, args, record, track, go, unused, name=name or role)
+        self._children.append((role, child))
+        if together:
+            self._together.append(child)
+
+    def watch(self) -> None:
+        """Tell the progress; end a run whose processes wait for what can't come any more."""
+        if self._progress is not None:
+            self._progress(min(self._done(), self._experiment.steps))
+        if self.queue is not None and all(child.is_ready for _, child in self._children):
+            self._look_for_end()
+
+    def _receivers(self) -> list[Child]:
+        return [child for role, child in self._children if role == self._experiment.roles_here[-1]]
+
+    def _done(self) -> int:
+        return sum(self._tracks[child.name].count for child in self._receivers())
+
+    def _look_for_end(self) -> None:
+        receivers = self._receivers()
+        senders = [child for _, child in self._children if child not in receivers]
+        left = [child for child in receivers if not child.has_returned]
+        state: object = None
+        if not left and self._done() < self._experiment.steps:
+            state = "all have returned"  # then nobody gets what is still to come
+        elif left and all(child.exitcode == 0 for child in senders) and self.queue.empty():
+            waits = self._experiment.roles[self._experiment.roles_here[-1]].waits
+            if all(waits in self._tracks[child.name].unfinished() for child in left):
+                state = self._done(), len(left)  # all that still run wait, and nobody is left who puts
+        if state is None or state != self._state:
+            self._state, self._since = state, perf_counter()
+        is_final = not left and all(child.has_returned for child in senders)
+        if state is None or not (is_final or perf_counter() - self._since > _SETTLED):
+            return
+        result = self.result(perf_counter_ns())
+        sender, receiver = self._experiment.roles_here
+        wrong = mistake(result)
+        if left:
+            waiting = f"{_listed(left)} waited for a message, and each {sender} had ended"
+            wrong = (
+                f"{waiting}: a {sender} puts None for each {receiver} once its {_plural_of(result)} are put"
+            )
+        elif not is_final:
+            missing = f"{self._experiment.steps - result.received:,} {_plural_of(result)}"
+            wrong = f"{_listed(receivers)} returned, and {missing} were still to come"
+        _raise_protocol_error(wrong, result)
+
+    def explain(self, error: ProcessGroupError) -> None:
+        """Raise what a worker did wrong, where another found the end of its pipe because of that."""
+        if not isinstance(error, WorkerError) or error.kind not in PEER_GONE or self.queue is not None:
+            return
+        others = [child for _, child in self._children if child.name != error.worker]
+        if all(child.has_returned for child in others):
+            # Who could not send any more has not sent all because of the others.
+            wrong = mistake(error.result, SEND if error.kind == EOFError.__name__ else RECEIVE)
+            returned = f"{_listed(others)} returned{'' if wrong else ' without sending None'}"
+            words = f"{returned}, and {error.worker} raised {error.kind}"
+            _raise_protocol_error(f"{words}: {wrong}" if wrong else words, error.result)
+
+    def result(self, stopped: int | None = None) -> Result:
+        """Return what was measured, as a whole or up to some moment."""
+        return Result(self._experiment, tuple(self._lanes()), stopped)
+
+    def _lanes(self) -> Iterator[Lane]:
+        endings = {child.name: child.ending for _, child in self._children}
+        calls = {**self._experiment.words.calls, WAIT: "get"}
+        for name, track in self._tracks.items():
+            goes_on = track.unfinished()
+            ending = endings.get(name, "")
+            if ending == "was still running" and (
+                inside := [calls[each] for each in goes_on if each in calls]
+            ):
+                ending = "was still at work" if inside[0] == "work" else f"was still in {inside[0]}"
+            yield Lane(name, track.records(), ending, goes_on)
+
+    def close(self) -> None:
+        """Let go of the records."""
+        with ExitStack() as stack:
+            for track in self._tracks.values():
+                stack.callback(track.close)
 
 
 def _check_call(name: str, role: Role, worker: Callable[..., object]) -> None:
@@ -861,15 +991,14 @@ def _either(names: Iterable[str]) -> str:
     return " or ".join(map(repr, names))
 
 
-def _start_together(group: ProcessGroup, go: Any) -> None:
-    """Let all processes begin once all are up, so that the clock measures messages and no start.
+def _listed(children: Sequence[Child]) -> str:
+    return " and ".join(child.name for child in children)
 
-    With a semaphore, which is released without waiting. Setting an Event waits until each process has
-    woken up, for ever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
-    """
-    group.wait(until=lambda: all(child.count is not None for child in group.children))
-    for _ in group.children:
-        go.release()
+
+def _raise_protocol_error(words: str, result: Result) -> None:
+    error = ProtocolError(words)
+    error.result = result
+    raise error
 
 
 def counted(number: int, noun: str) -> str:
@@ -908,52 +1037,56 @@ def shares(messages: int, processes: int) -> Iterator[range]:
         yield range(messages * index // processes, messages * (index + 1) // processes)
 
 
-def measured(experiment: Experiment, lanes: Sequence[Lane], expected: int) -> Result:
-    """Account for every message and return the Result.
+def measured(result: Result) -> Result:
+    """Account for every message of a whole run, and return its result.
 
     Raises
     ------
-    RuntimeError
-        When the numbers sent, those received, or those written where the experiment records writes, are
-        not 0 to ``expected`` - 1, each once.
+    ProtocolError
+        See :func:`mistake`.
     """
-    senders, receivers = _lanes_of(SEND, lanes), _lanes_of(RECEIVE, lanes)
-    for operation in experiment.words.done:
-        word = {SEND: "sent", WRITE: "written", RECEIVE: "received"}[operation]
-        counted_lanes = _lanes_of(operation, lanes)
-        numbers = sorted(chain.from_iterable(lane.column("number") for lane in counted_lanes))
-        if numbers != list(range(expected)):
-            missing = len(set(range(expected)) - set(numbers))
-            repeated = sum(count > 1 for count in Counter(numbers).values())
-            what = plural(experiment.words.noun)
-            raise RuntimeError(
-                f"of {expected:,} {what} {missing:,} were not {word}, {repeated:,} more than once"
+    if wrong := mistake(result):
+        _raise_protocol_error(wrong, result)
+    return result
+
+
+def mistake(result: Result, first: int = SEND) -> str:
+    """Say what is wrong in the books of a run, from some operation on; empty when nothing is.
+
+    The numbers sent, those received, and those written where the experiment records writes, have to be 0 to
+    ``steps`` - 1, each once.
+    """
+    total = result.experiment.steps
+    words = {SEND: "sent", RECEIVE: "received", WRITE: "written"}
+    for operation, word in list(words.items())[first - SEND :]:
+        lanes = result.lanes_of(operation)
+        numbers = Counter(chain.from_iterable(lane.column("number") for lane in lanes))
+        missing = len(set(range(total)) - numbers.keys())
+        repeated = sum(count > 1 for count in numbers.values())
+        is_right = len(numbers) == total and not missing and not repeated
+        if operation in result.experiment.words.done and not is_right:
+            return (
+                f"of {total:,} {_plural_of(result)} {missing:,} were not {word}, {repeated:,} more than once"
             )
-    return Result(
-        experiment,
-        tuple(lanes),
-        sent=sum(map(len, senders)),
-        received=sum(map(len, receivers)),
-        seconds=_seconds(senders, receivers),
-        totals=tuple(map(_total, lanes)),
-    )
+    return ""
 
 
-def _lanes_of(operation: int, lanes: Sequence[Lane]) -> list[Lane]:
-    return [part for lane in lanes if len(part := lane.only(operation))]
+def _plural_of(result: Result) -> str:
+    return plural(result.experiment.words.noun)
 
 
 def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
-    """Return the time from the first start in some lanes to the last end in some."""
-    started = min(lane.column("started")[0] for lane in first)
-    ended = max(lane.column("ended")[-1] for lane in last)
+    """Return the time from the first start in some lanes to the last end in some; 0.0 where there is none."""
+    if not (first and last):
+        return 0.0
+    started = min(min(lane.column("started")) for lane in first)
+    ended = max(max(lane.column("ended")) for lane in last)
     return (ended - started) / 1e9
 
 
-def _total(lane: Lane) -> Total:
-    parts = _lanes_of(SEND, [lane]) + _lanes_of(RECEIVE, [lane])
+def _total(lane: Lane, size: int) -> Total:
+    parts = [part for operation in (SEND, RECEIVE) if len(part := lane.only(operation))]
     sent, received = (len(lane.only(operation)) for operation in (SEND, RECEIVE))
-    payload_bytes = sum(sum(part.column("size")) for part in parts)
     in_calls = sum(sum(part.column("ended")) - sum(part.column("started")) for part in parts) / 1e9
-    seconds = _seconds(parts, parts) if parts else 0.0
-    return Total(lane.who, sent, received, payload_bytes, seconds, in_calls)
+    seconds = _seconds(parts, parts)
+    return Total(lane.who, sent, received, (sent + received) * size, seconds, in_calls)

@@ -51,6 +51,7 @@ _WIDTH = 9.0  # inches, at 100 pixels an inch
 _LEFT, _RIGHT, _ABOVE, _BELOW, _BETWEEN = 1.2, 0.25, 0.4, 0.65, 0.12  # inches beside and between the axes
 _STEPS = (1, 2, 5, 10)  # between ticks, with any power of ten
 _FONT = 13  # points: readable from the last row
+_WORDS = {"facecolor": "white", "edgecolor": "#000000", "boxstyle": "round,pad=0.2", "linewidth": 0.8}
 _BINS = 600  # points of a curve, and ticks in a lane: no screen shows more
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
 
@@ -107,12 +108,13 @@ def draw(result: Result) -> Picture:
     """Draw messages over time, how many wait between sent and received, and a lane for each process.
 
     Where the feeder thread of a queue recorded what it wrote, the messages that wait are told apart by
-    the place where they are.
+    the place where they are. Of a run that was ended, each lane goes up to where it stopped, and says how its
+    process ended or where it still was.
 
     Parameters
     ----------
     result : Result
-        Of any experiment, with at least one message.
+        Of any experiment; the ``result`` of a WorkerError, a DeadlineError or Cancelled, too.
 
     Returns
     -------
@@ -132,8 +134,9 @@ def _draw(result: Result) -> Picture:
     _draw_timeline(timeline, result, flow)
     for axes in (counts, depth, timeline):
         axes.set_xlim(-0.01 * flow.span, 1.01 * flow.span)
-    counts.set_title(result.experiment.description, fontsize=_FONT, y=1.0)  # a y spares matplotlib the search
-    return Picture(result.experiment.description, _alt(result, flow), _png(figure))
+    title = result.experiment.description
+    counts.set_title(title, fontsize=_FONT, y=1.0)  # a y spares matplotlib the search
+    return Picture(title, _alt(result, flow), _png(figure))
 
 
 def _png(figure: Figure) -> bytes:
@@ -146,7 +149,7 @@ def _empty_figure(lanes: int, with_places: bool) -> tuple[Figure, list[Axes]]:
     """Return a figure for some lanes, with three axes that hold nothing."""
     figure, parts = _figure(lanes, with_places)
     for axes in parts:
-        for artist in (*axes.lines, *axes.collections):
+        for artist in (*axes.lines, *axes.collections, *axes.texts):
             artist.remove()
     return figure, parts
 
@@ -190,29 +193,38 @@ class _Flow(NamedTuple):
 
 
 def _flow(result: Result) -> _Flow:
-    sends = np.concatenate([_events(lane) for lane in result.lanes_of(SEND)])
-    receives = np.concatenate([_events(lane) for lane in result.lanes_of(RECEIVE)])
-    start = int(sends["started"].min())
-    received_at = receives["ended"][np.argsort(receives["number"])]
+    def by_number(operation: int, column: str) -> NDArray[Any]:
+        """Return when each message was there, in nanoseconds; infinity where it was not."""
+        times = np.full(result.experiment.steps, np.inf)
+        for lane in result.lanes_of(operation):
+            events = _events(lane)
+            events = events[(events["number"] >= 0) & (events["number"] < len(times))]
+            times[events["number"]] = events[column]
+        return times
+
+    def gate(times: NDArray[Any]) -> NDArray[Any]:
+        return (np.sort(times[np.isfinite(times)]) - start) / 1e6
+
+    received_at = by_number(RECEIVE, "ended")
     # The clock of a send stops when its call returns, which may be after the message was received.
-    sent_at = np.minimum(sends["ended"][np.argsort(sends["number"])], received_at)
-    times = np.concatenate([sent_at, received_at])
-    steps = np.repeat([1, -1], [len(sent_at), len(received_at)])
+    sent_at = np.minimum(by_number(SEND, "ended"), received_at)
+    begun = [int(lane.column("started")[0]) for lane in result.lanes_of(SEND)]
+    begun += [lane.unfinished[SEND] for lane in result.lanes if SEND in lane.unfinished]
+    end = result.stopped or int(received_at.max())
+    start = min(begun, default=end - 1)
+    times = np.concatenate([gate(sent_at), gate(received_at)])
+    steps = np.repeat([1, -1], [np.isfinite(sent_at).sum(), np.isfinite(received_at).sum()])
     order = np.argsort(times, kind="stable")
-    sent_ms, received_ms, times_ms = ((np.sort(ns) - start) / 1e6 for ns in (sent_at, received_at, times))
-    done = {SEND: sent_ms, RECEIVE: received_ms}
+    done = {SEND: gate(sent_at), RECEIVE: gate(received_at)}
     places = {}
-    if written := result.lanes_of(WRITE):
-        writes = np.concatenate([_events(lane) for lane in written])
-        writes = writes[np.argsort(writes["number"])]
+    if WRITE in result.experiment.words.done:
         # A call may return after the message has gone on: the message was there for no time, then.
-        written_at = np.minimum(writes["ended"], received_at)
-        taken_at = np.minimum(writes["started"], written_at)
-        put_at = np.minimum(sent_at, taken_at)
-        gates = [(np.sort(ns) - start) / 1e6 for ns in (put_at, taken_at, written_at, received_at)]
-        done = {SEND: sent_ms, WRITE: gates[2], RECEIVE: received_ms}
+        written_at = np.minimum(by_number(WRITE, "ended"), received_at)
+        taken_at = np.minimum(by_number(WRITE, "started"), written_at)
+        gates = [gate(times) for times in (np.minimum(sent_at, taken_at), taken_at, written_at, received_at)]
+        done = {SEND: done[SEND], WRITE: gates[2], RECEIVE: done[RECEIVE]}
         places = dict(zip(("deque", "feeder thread", "pipe"), pairwise(gates), strict=True))
-    return _Flow(start, float(received_ms[-1]), done, times_ms, np.cumsum(steps[order]), places)
+    return _Flow(start, (end - start) / 1e6, done, times[order], np.cumsum(steps[order]), places)
 
 
 def _events(lane: Lane) -> NDArray[Any]:
@@ -222,10 +234,10 @@ def _events(lane: Lane) -> NDArray[Any]:
 def _draw_counts(axes: Axes, result: Result, flow: _Flow) -> None:
     words = result.experiment.words
     for operation, times in flow.done.items():
-        shown = np.unique(np.linspace(0, len(times) - 1, _BINS).astype(int))
+        shown = np.unique(np.linspace(0, len(times) - 1, min(_BINS, len(times))).astype(int))
         axes.step(
-            [0, *times[shown]],
-            [0, *(shown + 1)],
+            [0, *times[shown], flow.span],
+            [0, *(np.add(shown, 1)), len(times)],
             _LINES[operation],
             where="post",
             color=_COLOURS[operation],
@@ -233,7 +245,7 @@ def _draw_counts(axes: Axes, result: Result, flow: _Flow) -> None:
             label=words.done[operation],
         )
     _style(axes, plural(words.noun))
-    axes.set_ylim(0, result.sent * 1.05)
+    axes.set_ylim(0, max(1, result.sent) * 1.05)
     axes.legend(fontsize=_FONT - 1, loc="best", frameon=False, handlelength=2.4)
 
 
@@ -242,11 +254,10 @@ def _draw_depth(axes: Axes, result: Result, flow: _Flow) -> None:
     most = np.zeros(_BINS)
     np.maximum.at(most, bins, flow.depth)
     empty = np.setdiff1d(np.arange(_BINS), bins)  # nothing happened there: the depth before it stays
-    last = np.searchsorted(flow.times, edges[empty], side="right") - 1
-    most[empty] = np.where(last >= 0, flow.depth[np.maximum(last, 0)], 0)
+    most[empty] = np.append(0, flow.depth)[np.searchsorted(flow.times, edges[empty], side="right")]
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
     _style(axes, result.experiment.words.waiting)
-    axes.set_ylim(0, max(1, float(flow.depth.max())) * 1.1)
+    axes.set_ylim(0, max(1, flow.depth.max(initial=0)) * 1.1)
 
 
 def _draw_places(axes: Axes, flow: _Flow) -> None:
@@ -271,7 +282,7 @@ def _draw_places(axes: Axes, flow: _Flow) -> None:
         )
         below = below + inside
     _style(axes, "waiting in")
-    axes.set_ylim(0, max(1, float(flow.depth.max())) * 1.4)  # room for the legend
+    axes.set_ylim(0, max(1, flow.depth.max(initial=0)) * 1.4)  # room for the legend
     axes.legend(
         [bands[place] for place in flow.places],
         list(flow.places),
@@ -285,10 +296,16 @@ def _draw_places(axes: Axes, flow: _Flow) -> None:
 def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
     words = result.experiment.words
     for row, lane in enumerate(result.lanes):
-        both = [part for operation in flow.done if len(part := lane.only(operation))]
-        for index, part in enumerate(both):  # who does both has sends in the upper half, the other below
+        both = [
+            operation for operation in flow.done if len(lane.only(operation)) or operation in lane.unfinished
+        ]
+        for index, operation in enumerate(both):  # who does both has sends in the upper half, the other below
             height = 0.6 / len(both)
-            _draw_lane(axes, part, flow, row - 0.3 + height * index, height)
+            _draw_lane(axes, lane, operation, flow, row - 0.3 + height * index, height)
+        if result.stopped and lane.ending != "returned":
+            axes.text(
+                flow.span, row, f"{lane.ending} ", ha="right", va="center", fontsize=_FONT - 2, bbox=_WORDS
+            )
     axes.set_yticks(range(len(result.lanes)), [lane.who for lane in result.lanes])
     axes.set_ylim(len(result.lanes) - 0.5, -0.5)
     _style(axes, "")
@@ -296,11 +313,11 @@ def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
     axes.set_xlabel(f"milliseconds since the first {words.calls[SEND]};  {signs}", fontsize=_FONT)
 
 
-def _draw_lane(axes: Axes, lane: Lane, flow: _Flow, top: float, height: float) -> None:
-    events = _events(lane)
-    operation = int(events["operation"][0])
-    started = (events["started"] - flow.start) / 1e6
-    ended = (events["ended"] - flow.start) / 1e6
+def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, height: float) -> None:
+    events = _events(lane.only(operation))
+    goes_on = [lane.unfinished[operation]] if operation in lane.unfinished else []
+    started = (np.append(events["started"], goes_on) - flow.start) / 1e6
+    ended = np.append((events["ended"] - flow.start) / 1e6, [flow.span] * len(goes_on))
     colour = _COLOURS[operation]
     axes.broken_barh([(started[0], ended[-1] - started[0])], (top, height), color=colour, alpha=0.15)
     long = ended - started > flow.span * _LONG_CALL
@@ -312,7 +329,7 @@ def _draw_lane(axes: Axes, lane: Lane, flow: _Flow, top: float, height: float) -
         hatch=_HATCHES[operation],
         linewidth=0.8,
     )
-    ticks = np.unique(np.round(ended * _BINS / flow.span)) * flow.span / _BINS
+    ticks = np.unique(np.round(ended[: len(events)] * _BINS / flow.span)) * flow.span / _BINS
     axes.vlines(ticks, top, top + height, color=colour, linewidth=1.1)
 
 
@@ -328,21 +345,30 @@ def _style(axes: Axes, label: str) -> None:
 def _alt(result: Result, flow: _Flow) -> str:
     words = result.experiment.words
     sent, received = words.done[SEND], words.done[RECEIVE]
-    peak = int(flow.depth.max())
-    when = float(flow.times[int(flow.depth.argmax())])
-    sentences = [
-        f"{result.experiment.description}.",
-        f"All were {received} {flow.span:,.1f} milliseconds after the first {words.calls[SEND]} began:",
-        f"{result.messages_per_second:,.0f} {plural(words.noun)} a second.",
-        f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds.",
-    ]
+    sentences = [f"{result.experiment.description}."]
+    if result.stopped:
+        sentences += [
+            f"It was ended after {flow.span:,.1f} milliseconds:",
+            f"{result.sent:,} {plural(words.noun)} were {sent}, {result.received:,} {received}.",
+        ]
+    else:
+        sentences += [
+            f"All were {received} {flow.span:,.1f} milliseconds after the first {words.calls[SEND]} began:",
+            f"{result.messages_per_second:,.0f} {plural(words.noun)} a second.",
+        ]
+    if len(flow.depth):
+        peak, when = flow.depth.max(), flow.times[flow.depth.argmax()]
+        sentences.append(
+            f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds."
+        )
     if flow.places:
         deque, feeder, pipe = (f"{_peak(*gates):,}" for gates in flow.places.values())
         sentences.append(
             f"At most {deque} in the deque, {feeder} with the feeder thread, {pipe} in the pipe."
         )
     feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
-    for total in result.totals:
+    for lane, total in zip(result.lanes, result.totals, strict=True):
+        end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
         counts = {SEND: total.sent, RECEIVE: total.received}
         done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]
         calls = [words.calls[operation] for operation, count in counts.items() if count]
@@ -352,16 +378,16 @@ def _alt(result: Result, flow: _Flow) -> str:
                 f", {share:.0%} of its time inside {' or '.join(calls)}" if sum(counts.values()) > 1 else ""
             )
             wrote = f"; its feeder thread wrote {count:,}" if (count := feeders.get(total.who, 0)) else ""
-            sentences.append(f"{total.who}: {' and '.join(done)}{inside}{wrote}.")
+            sentences.append(f"{total.who}: {' and '.join(done)}{inside}{wrote}{end}.")
         else:
-            sentences.append(f"{total.who}: no {words.noun}.")
+            sentences.append(f"{total.who}: no {words.noun}{end}.")
     return " ".join(sentences)
 
 
 def _peak(come: NDArray[Any], gone: NDArray[Any]) -> int:
     """Return how many messages were at a place at most, from when they came and when they went."""
     inside = np.searchsorted(come, come, "right") - np.searchsorted(gone, come, "right")
-    return int(max(1, inside.max()))  # one that went as it came was there, too
+    return int(max(len(come) > 0, inside.max(initial=0)))  # one that went as it came was there, too
 
 
 def draw_journey(steps: Sequence[Step]) -> Picture:

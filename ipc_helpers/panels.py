@@ -71,7 +71,7 @@ class Panel:
     status, progress, figure, table : ipywidgets.HTML
         What is going on, how far it is, and what came out.
     result : Result or None
-        What the last finished run measured.
+        What the last run measured, as a whole or up to where it was ended.
 
     Raises
     ------
@@ -308,23 +308,28 @@ class Panel:
         show = partial(self._show_progress, experiment.steps)
         try:
             show(0)
-            result = experiment.run(progress=show, cancelled=self._cancelled, **self._workers)
-            picture = figures.draw(result)
-            self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
+            self._show(result := experiment.run(progress=show, cancelled=self._cancelled, **self._workers))
             self._say(f"Done: {_counts(experiment.words, result.sent, result.received)}.")
-        except Cancelled:
-            self._say(f"Cancelled. Its processes are gone.{self._whose_figure()}")
+        except Cancelled as error:
+            self._show(error.result)
+            self._say("Cancelled. Its processes are gone. The figure shows it up to then.")
         except ProcessGroupError as error:
             summary, _, details = str(error).partition("\n")
             if isinstance(error, WorkerError):
                 summary += _line_of(error, self._workers)
-            self._say_error(f"{summary}. Its processes are gone.{self._whose_figure()}", details.strip())
+            self._show(error.result)
+            words = f"{summary}. Its processes are gone. The figure shows it up to then."
+            self._say_error(words, details.strip())
         except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
-            self._say_error(f"{type(error).__name__}: {error}.{self._whose_figure()}")
+            old = " The figure is that of the run before." if self.result is not None else ""
+            self._say_error(f"{type(error).__name__}: {error}.{old}")
 
-    def _whose_figure(self) -> str:
-        """Say, where a run has no figure to show, that the one in the panel is not its own."""
-        return " The figure is that of the run before." if self.result is not None else ""
+    def _show(self, result: Result | None) -> None:
+        """Show what a run measured, as a whole or up to where it was ended."""
+        if result is None or not result.lanes:  # it ended before anything began
+            return
+        picture = figures.draw(result)
+        self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
 
     def _show_progress(self, steps: int, done: int) -> None:
         self.progress.value = (

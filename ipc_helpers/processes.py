@@ -17,6 +17,7 @@ from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import child as child_side
+from ipc_helpers import recorder as recorder_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ _KILLED_WITHIN = 10.0  # seconds until a killed child must have ended
 _LONGEST_DEADLINE = 86_400.0  # seconds
 
 # What a worker raises when the process at the other end of its pipe is gone.
-_PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionResetError)}
+PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionResetError)}
 
 # Two threads that fork at once pass each other's pipe ends on to their children.
 _starting = threading.RLock()
@@ -52,7 +53,15 @@ if hasattr(os, "register_at_fork"):
 
 
 class ProcessGroupError(Exception):
-    """What a :class:`ProcessGroup` raises when its workers did not all return."""
+    """What a :class:`ProcessGroup` raises when its workers did not all return.
+
+    Attributes
+    ----------
+    result : Result or None
+        What an experiment had measured up to then, for ``draw``; None where none was running.
+    """
+
+    result: Any = None
 
 
 class StartError(ProcessGroupError):
@@ -127,8 +136,8 @@ class Child:
         The worker's name within its group.
     pid : int
         The process id.
-    count : int or None
-        The last count that the worker reported; None before the first.
+    is_ready : bool
+        Whether the worker has said so, with :func:`ipc_helpers.child.ready`.
     exitcode : int or None
         The exit code: 0 after a normal end, negative for the number of the signal that killed it;
         None while the process runs. Where another part of the program has taken it, as ``os.wait()``
@@ -148,7 +157,7 @@ class Child:
         assert process.pid is not None
         self.name = name
         self.pid: int = process.pid
-        self.count: int | None = None
+        self.is_ready = False
         self.exitcode: int | None = None
         self._process = process
         # A queue that nobody else refers to: its semaphores must be there when the child opens them.
@@ -158,14 +167,14 @@ class Child:
         self._stack_path = stack_path
         self._ends_at = ends_at
         self._stack = ""
-        self._pieces: list[bytes] = []
         self._parts: list[bytes] = []
         self._outcome: tuple[Any, ...] | None = None
         self._overdue = False
+        self._was_killed = False
 
     @property
     def result(self) -> Any:
-        """What the worker returned; bytes, where it returned :class:`~ipc_helpers.child.Pieces`.
+        """What the worker returned.
 
         Raises
         ------
@@ -178,6 +187,20 @@ class Child:
         if self._outcome is None or self.exitcode is None:
             raise RuntimeError(f"{self.name} has not ended: leave the block, or call wait(), first")
         return self._outcome[1]
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether the worker has returned; its process may still be at its end, and deliver messages."""
+        return self._outcome is not None and not self._raised
+
+    @property
+    def ending(self) -> str:
+        """How the worker ended by itself, "raised ValueError" for example; or that it was still running."""
+        if self._raised and self._outcome is not None:
+            return f"raised {self._outcome[1]}"
+        if self.exitcode is None or self._was_killed or self._overdue:
+            return "returned, and was still delivering" if self.has_returned else "was still running"
+        return _ending(self.exitcode) if self.exitcode else "returned"
 
     def __repr__(self) -> str:
         state = "running" if self.exitcode is None else f"ended with exit code {self.exitcode}"
@@ -193,7 +216,7 @@ class Child:
 
     @property
     def _lost_its_peer(self) -> bool:
-        return self._raised and self._outcome is not None and self._outcome[1] in _PEER_GONE
+        return self._raised and self._outcome is not None and self._outcome[1] in PEER_GONE
 
     def _raise_failure(self) -> None:
         """Raise how the worker failed, if it did: an exception at once, else once its process has ended."""
@@ -233,21 +256,16 @@ class Child:
 
     def _take(self, message: bytes) -> None:
         kind = message[:1]
-        if kind == child_side.COUNT:
-            self.count = child_side.count_of(message)
-        elif kind == child_side.PIECE:
-            self._pieces.append(message[1:])
+        if kind == child_side.READY:
+            self.is_ready = True
         elif kind == child_side.PART:
             self._parts.append(message[1:])
         else:
             try:
                 self._outcome = pickle.loads(b"".join(self._parts))
-                if self._outcome == ("pieces",):
-                    self._outcome = ("result", b"".join(self._pieces))
             except Exception as error:
                 text = f"its result can't be unpickled in the parent: {error}"
                 self._outcome = ("error", type(error).__name__, text, "")
-            self._pieces.clear()
             self._parts.clear()
 
     def _waits_on(self) -> list[Any]:
@@ -257,6 +275,7 @@ class Child:
         return objects
 
     def _kill(self) -> None:
+        self._was_killed |= self._process.exitcode is None
         self._process.kill()
 
     def _reap(self) -> None:
@@ -296,9 +315,9 @@ class ProcessGroup:
         stack and ends; above 0, at most 86,400.
     cancelled : threading.Event, optional
         Cancels the group once set, from any thread.
-    on_count : callable, optional
-        Called without arguments, in the thread that waits, at most every 50 ms: a place to look
-        at the ``count`` of the children.
+    on_wait : callable, optional
+        Called without arguments, in the thread that waits, at most every 50 ms, and once all have returned: a
+        place to look at what the children do. What it raises ends the group.
 
     Raises
     ------
@@ -338,7 +357,7 @@ class ProcessGroup:
         *,
         deadline: float,
         cancelled: threading.Event | None = None,
-        on_count: Callable[[], object] | None = None,
+        on_wait: Callable[[], object] | None = None,
     ) -> None:
         if not isinstance(context, BaseContext):
             raise TypeError(
@@ -347,7 +366,7 @@ class ProcessGroup:
         self.context = context
         self.deadline = checked_deadline(deadline)
         self._cancelled = threading.Event() if cancelled is None else cancelled
-        self._on_count = on_count
+        self._on_wait = on_wait
         self._children: list[Child] = []
         self._state = "new"
         self._ends_at = 0  # nanoseconds of perf_counter_ns
@@ -430,13 +449,13 @@ class ProcessGroup:
             Outside of the group's block, or when all workers have returned and the condition does not hold.
         """
         self._check_open()
-        next_count = 0.0
+        next_look = 0.0
         while True:
             self._receive()
             now = time.perf_counter()
-            if self._on_count is not None and (now >= next_count or not self._running()):
-                next_count = now + _POLL
-                self._on_count()
+            if self._on_wait is not None and (now >= next_look or not self._running()):
+                next_look = now + _POLL
+                self._on_wait()
             self._raise_if_ended()
             self._raise_failures()
             if until is not None and until():
@@ -728,17 +747,22 @@ def _read_all(file: int) -> str:
 
 
 def _readable(dump: str) -> str:
-    """Return a faulthandler dump without thread ids, and without the frames that only start the worker."""
+    """Return a faulthandler dump without thread ids, and without frames that start or record the worker."""
     # faulthandler writes ASCII, so another character of the folder's name is a backslash and its number.
-    own = re.escape(str(child_side.__file__).encode("ascii", "backslashreplace").decode())
+    own, recorder = (
+        re.escape(str(module.__file__).encode("ascii", "backslashreplace").decode())
+        for module in (child_side, recorder_side)
+    )
     watch = re.compile(rf'File "{own}", line \d+ in watch\b')
     outer = re.compile(rf'File "{own}", line \d+ in (?:run|_outcome|load)$|in _bootstrap$')
+    records = re.compile(rf'File "{recorder}", line ')
     stacks = []
     for block in re.split(r"^(?:Timeout .*|(?:Current )?[Tt]hread 0x.*)\n", dump, flags=re.MULTILINE):
         frames = block.splitlines()
         if frames and not watch.search(block):
-            inner = list(itertools.takewhile(lambda frame: not outer.search(frame), frames))
-            stacks.append("\n".join(inner) or "  in the worker itself, which is no Python function")
+            inner = itertools.takewhile(lambda frame: not outer.search(frame), frames)
+            shown = [frame for frame in inner if not records.search(frame)]
+            stacks.append("\n".join(shown) or "  in the worker itself, which is no Python function")
     if not stacks:
         return ""
     *others, main = stacks  # faulthandler lists the newest thread first, the main thread last

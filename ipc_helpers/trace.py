@@ -1,34 +1,35 @@
-"""Event records: which process did what to which message, when, written where it costs little.
+"""Event records: which process did what to which message, when, in memory that it shares with its parent.
 
-A worker makes a :class:`Recorder`, records each operation and returns
-``recorder.records()``; the parent wraps the bytes that arrive in a :class:`Lane`.
+A :class:`Track` is written in one process, and read in another at any time, also when the first was killed
+or is stuck. What it holds becomes a :class:`Lane`.
 """
 
 from __future__ import annotations
 
+import itertools
+import mmap
+import os
 import struct
 from array import array
+from bisect import bisect_left
 from collections import namedtuple
-from itertools import compress
-from tempfile import TemporaryFile
-from time import perf_counter_ns
-
-from ipc_helpers.child import Pieces, report
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO
+    from typing import Any
 
-SEND, RECEIVE, WRITE = 1, 2, 3
+SEND, RECEIVE, WRITE, WAIT = 1, 2, 3, 4
 """Operations: a message sent (put into a queue, for example), a message received (got out of it), a
-message written: the feeder thread of a queue took it from the deque, and has moved it into the pipe."""
+message written (the feeder thread of a queue took it from the deque, and has moved it into the pipe). A wait
+for the next message is never a record: it is noted while it lasts, where RECEIVE is the work on a message."""
 
-Event = namedtuple("Event", ("started", "ended", "operation", "number", "size"))
+Event = namedtuple("Event", ("started", "ended", "number", "operation"))
 Event.__doc__ = """One operation on one message.
 
 started, ended : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
-operation : SEND, RECEIVE or WRITE. number : the message's. size : of its payload, in bytes.
+number : the message's. operation : SEND, RECEIVE or WRITE.
 """
 
 PLACES = ("put", "deque", "feeder thread", "pipe", "get", "got")
@@ -45,95 +46,139 @@ does not move it. process, thread : the names of who did it.
 
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
-_pack_into = _RECORD.pack_into
-_HELD = 4096  # records in memory, at most: 160 KiB
-_REPORT_EVERY = 50_000_000  # nanoseconds: 20 times a second
-_NEVER = float("inf")
+_HEADER = struct.calcsize("q") * (WAIT + 1)
+
+pack_into = _RECORD.pack_into
+"""Write a record: takes a memory, a place in it, and the fields of an event; the operation last, so what
+has an operation is whole, also where its process was killed."""
 
 
-class Recorder:
-    """Records what one thread of a worker does, into a buffer that is allocated beforehand.
+class Track:
+    """The records of one process, in a file that this process and its parent map into their memory.
 
-    A buffer that is full goes to a temporary file, so that the process's memory does not grow with what
-    it records. It also tells the parent how many operations are done: once when it is made (the worker is
-    ready), then at most 20 times a second.
+    The parent makes it, and hands it to a child as an argument. The file is as long from the start as it may
+    become, and its name is gone once both have it: so nothing is left of it, however they end.
 
     Parameters
     ----------
     capacity : int
-        How many operations it has room for, 40 bytes each: up to 4,096 in memory, all others in a file
-        without a name, which is gone when the process ends, however it ends.
-    reports : bool
-        Whether it tells the parent. One recorder of a process may: two threads can't use one connection.
+        How many records it has room for, 32 bytes each.
+
+    Attributes
+    ----------
+    memory : mmap
+        The file.
+    cells : memoryview of int
+        Its first cells: with the operation as the index, when the last one began, in nanoseconds of
+        ``time.perf_counter_ns``, or 0.
+    next_place : callable
+        Returns where the next record goes, in any thread.
 
     Raises
     ------
     OSError
-        From here, :meth:`record` or :meth:`records`, when the file can't be made, written or read.
+        When the file can't be made, for example because the disk is full.
     """
 
-    def __init__(self, capacity: int, reports: bool = True) -> None:
-        self._capacity = capacity
-        self._buffer = bytearray(min(capacity, _HELD) * _SIZE)
-        self._used = 0
-        self._before = 0  # records in the file
-        # Made beforehand, too. It stays open until all is read.
-        self._file: IO[bytes] | None = TemporaryFile() if capacity > _HELD else None  # noqa: SIM115
-        self._next_report: float = perf_counter_ns() + _REPORT_EVERY if reports else _NEVER
-        if reports:
-            report(0)
+    def __init__(self, capacity: int) -> None:
+        from tempfile import mkstemp  # which no child needs
 
-    def record(self, started: int, operation: int, number: int, size: int) -> None:
-        """Record one operation that has just ended.
+        descriptor, self._path = mkstemp(prefix="ipc_helpers-", suffix=".records")
+        try:
+            with open(descriptor, "r+b") as file:
+                # Written, not only made longer: a full disk is an error here, and not a SIGBUS later.
+                file.write(bytes(_HEADER + capacity * _SIZE))
+                file.flush()
+                self._map(file.fileno())
+        except BaseException:
+            self.unlink()
+            raise
+
+    def _map(self, descriptor: int) -> None:
+        self.memory = mmap.mmap(descriptor, 0)
+        whole = memoryview(self.memory).cast("q")
+        self.cells = whole[: WAIT + 1]
+        self._operations = whole[WAIT + len(Event._fields) :: len(Event._fields)]
+        # A lock would cost as much as all the rest of a record.
+        self.next_place = itertools.count(_HEADER, _SIZE).__next__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open, (self._path,)
+
+    @property
+    def count(self) -> int:
+        """How many records there are; where threads write at once, some may be missing for a moment."""
+        return bisect_left(self._operations, True, key=lambda operation: not operation)
+
+    def add(self, started: int, ended: int, number: int, operation: int) -> None:
+        """Record an operation that has ended.
 
         Parameters
         ----------
-        started : int
-            ``time.perf_counter_ns()`` from before the operation.
-        operation : int
-            SEND, RECEIVE or WRITE.
+        started, ended : int
+            Nanoseconds of ``time.perf_counter_ns``.
         number : int
             The message's number.
-        size : int
-            Size of its payload in bytes.
+        operation : int
+            SEND, RECEIVE or WRITE.
 
         Raises
         ------
-        struct.error
-            When the recorder is full.
+        RuntimeError
+            When there is no room for more.
         """
-        now = perf_counter_ns()
-        try:
-            _pack_into(self._buffer, self._used, started, now, operation, number, size)
-        except struct.error:  # no room: to ask first would cost each record
-            self._move_to_file()
-            _pack_into(self._buffer, self._used, started, now, operation, number, size)
-        self._used += _SIZE
-        if now >= self._next_report:
-            self._next_report = now + _REPORT_EVERY
-            report(self._before + self._used // _SIZE)
+        place = self.next_place()
+        self.check_room(place)
+        pack_into(self.memory, place, started, ended, number, operation)
 
-    def _move_to_file(self) -> None:
-        """Make room in the buffer, if there is to be any."""
-        if self._file is None:
-            return
-        self._file.write(memoryview(self._buffer)[: self._used])
-        self._before += self._used // _SIZE
-        self._used = 0
-        del self._buffer[(self._capacity - self._before) * _SIZE :]
+    def check_room(self, place: int) -> None:
+        """Raise RuntimeError when there is no room for a record at some place."""
+        if place + _SIZE > len(self.memory):
+            raise RuntimeError("far more messages went through here than there are")
 
-    def records(self) -> Pieces:
-        """Return all records, for a worker to return at its end: the parent gets bytes for :class:`Lane`."""
-        return Pieces(self._read(bytes(memoryview(self._buffer)[: self._used])))
+    def records(self) -> bytes:
+        """Return a copy of all records, for a :class:`Lane`."""
+        used = self.memory[_HEADER:].rstrip(b"\0")
+        records = used + bytes(-len(used) % _SIZE)
+        operations = array("q", records)[len(Event._fields) - 1 :: len(Event._fields)]
+        if 0 in operations:  # one that another thread has not finished yet
+            return b"".join(itertools.compress(_pieces(records), operations))
+        return records
 
-    def _read(self, last: bytes) -> Iterator[bytes]:
-        """Yield what is in the file, then the last piece."""
-        if self._file is not None:
-            with self._file:
-                self._file.seek(0)
-                while piece := self._file.read(_HELD * _SIZE):
-                    yield piece
-        yield last
+    def unfinished(self) -> dict[int, int]:
+        """Return since when each operation goes on that does, in nanoseconds of ``time.perf_counter_ns``."""
+        lane = Lane("", self.records())
+        last = {operation: self.cells[operation] for operation in (SEND, RECEIVE, WRITE, WAIT)}
+        return {
+            operation: since
+            for operation, since in last.items()
+            if since and since not in lane.only(operation).column("started")
+        }
+
+    def unlink(self) -> None:
+        """Remove the file's name; the memory stays."""
+        with suppress(OSError):  # gone already; or Windows, which keeps it until both have closed the file
+            os.unlink(self._path)
+
+    def close(self) -> None:
+        """Let go of the memory, and remove the file's name."""
+        self.cells.release()
+        self._operations.release()
+        self.memory.close()
+        self.unlink()
+
+
+def _pieces(records: bytes) -> Iterator[bytes]:
+    return (records[start : start + _SIZE] for start in range(0, len(records), _SIZE))
+
+
+def _open(path: str) -> Track:
+    """Return the track that a parent has made, in its child."""
+    track = Track.__new__(Track)
+    track._path = path
+    with open(path, "r+b") as file:
+        track._map(file.fileno())
+    return track
 
 
 class Lane:
@@ -144,12 +189,21 @@ class Lane:
     who : str
         The process, "producer 1" for example.
     records : bytes
-        The bytes of what :meth:`Recorder.records` returned; or of several of those, one after the other.
+        What :meth:`Track.records` returned.
+    ending : str
+        How the process ended, or where it still was, "returned" or "was still in get" for example.
+    unfinished : dict of int to int
+        For each operation that had begun and not ended: since when, in nanoseconds of
+        ``time.perf_counter_ns``.
     """
 
-    def __init__(self, who: str, records: bytes) -> None:
+    def __init__(
+        self, who: str, records: bytes, ending: str = "returned", unfinished: dict[int, int] | None = None
+    ) -> None:
         self.who = who
         self.records = records
+        self.ending = ending
+        self.unfinished = unfinished or {}
 
     def __len__(self) -> int:
         return len(self.records) // _SIZE
@@ -179,8 +233,8 @@ class Lane:
         operations = self.column("operation")
         if operations.count(operation) == len(operations):
             return self
-        starts = compress(range(0, len(self.records), _SIZE), map(operation.__eq__, operations))
-        return Lane(self.who, b"".join(self.records[start : start + _SIZE] for start in starts))
+        records = b"".join(itertools.compress(_pieces(self.records), map(operation.__eq__, operations)))
+        return Lane(self.who, records, self.ending, self.unfinished)
 
     def __repr__(self) -> str:
         return f"Lane({self.who!r}, {len(self):,} events)"

@@ -70,7 +70,7 @@ def _stay(groups: Sequence[ProcessGroup]) -> None:
 
 
 def _wait_until_up(group: ProcessGroup) -> None:
-    group.wait(until=lambda: all(child.count is not None for child in group.children))
+    group.wait(until=lambda: all(child.is_ready for child in group.children))
 
 
 def _say_up() -> None:

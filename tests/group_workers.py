@@ -18,13 +18,15 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ipc_helpers.child import Pieces, report
+from ipc_helpers.child import ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from multiprocessing import Queue
     from multiprocessing.synchronize import Event, Lock
     from typing import Any
+
+    from ipc_helpers.trace import Track
 
 FULL = 1_000_000
 """More bytes than any platform's pipe takes without a reader."""
@@ -57,51 +59,23 @@ def put_in_own_queue(queue: Queue[Any]) -> object:
 
 
 def wait_for(event: Event) -> str:
-    report(0)
+    ready()
     return "went on" if event.wait(30) else "was not told to go on"
 
 
-def count_to(number: int, seconds_between: float) -> None:
-    for count in range(number + 1):
-        report(count)
-        time.sleep(seconds_between)
+def record_and_die(track: Track, count: int) -> None:
+    """Record some operations, begin one more, and be killed."""
+    from ipc_helpers.trace import SEND
 
-
-def record(number: int, seconds: float) -> float:
-    """Record events, spread evenly over some seconds; return how long it took."""
-    from ipc_helpers.trace import SEND, Recorder
-
-    start = time.perf_counter()
-    recorder = Recorder(number)
-    for index in range(number):
-        recorder.record(time.perf_counter_ns(), SEND, index, 0)
-        while time.perf_counter() < start + seconds * index / number:
-            pass
-    return time.perf_counter() - start
-
-
-def record_all(count: int) -> Pieces:
-    """Record events as fast as it can; return the records."""
-    from ipc_helpers.trace import SEND, Recorder
-
-    recorder = Recorder(count)
     for number in range(count):
-        recorder.record(time.perf_counter_ns(), SEND, number, 0)
-    return recorder.records()
-
-
-def break_off(pieces: int) -> Pieces:
-    """Return pieces of bytes, of which the last can't be made."""
-
-    def each() -> Iterator[bytes]:
-        yield from [bytes(10_000)] * pieces
-        raise OSError("no piece is left")
-
-    return Pieces(each())
+        track.add(0, 0, number, SEND)
+    track.cells[SEND] = 77
+    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
 
 
 def modules_with_all_workers() -> list[str]:
     """Import the package and each module of workers; return the names of all loaded modules."""
+    importlib.import_module("ipc_helpers.recorder")
     workers = importlib.import_module("ipc_helpers.workers")
     for module in pkgutil.iter_modules(workers.__path__):
         importlib.import_module(f"{workers.__name__}.{module.name}")
@@ -190,44 +164,38 @@ class Unreadable:
 
 
 def sleep_long() -> None:
-    report(0)
+    ready()
     time.sleep(600)
 
 
 def send_without_reader() -> None:
-    report(0)
+    ready()
     receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
     with receiver, sender:
         sender.send_bytes(bytes(FULL))
 
 
 def wait_for_lock(lock: Lock) -> None:
-    report(0)
+    ready()
     lock.acquire()
 
 
 def put_without_reader(queue: Queue[Any]) -> None:
     """Return, and then be stuck at the process's end, where the queue waits for a reader."""
-    report(0)
+    ready()
     queue.put(bytes(FULL))
 
 
 def compute() -> None:
-    report(0)
+    ready()
     while True:
         pass
 
 
 def hold_the_interpreter() -> None:
     """Spend ages in one C call, in which no other Python thread can run."""
-    report(0)
+    ready()
     re.fullmatch(r"(a+)+", "a" * 80 + "b")
-
-
-def report_without_reader() -> None:
-    """Report until the pipe to the parent is full."""
-    while True:
-        report(1)
 
 
 # Workers that a test can see end, whatever happened to their parent: their connection to it closes.
@@ -299,7 +267,7 @@ def run_until_interrupted(start_method: str, place: str) -> None:
         with ProcessGroup(context, deadline=300) as group:
             group.start(sleep_long)
             group.start(compute)
-            group.wait(until=lambda: all(child.count is not None for child in group.children))
+            group.wait(until=lambda: all(child.is_ready for child in group.children))
             print("up", flush=True)
             if place == "body":
                 while True:

@@ -1,16 +1,23 @@
 """Workers as a reader would write them, for the tests of experiments and panels: right and wrong ones.
 
-The standard library alone, as in a cell that starts with ``%%worker``.
+As in a cell that starts with ``%%worker``; most with the standard library alone.
 """
 
 from __future__ import annotations
 
+import os
 import queue as queues
+import signal
+import sys
+import tempfile
 import threading
 import time
 from multiprocessing import connection as connections
-from multiprocessing import current_process
+from multiprocessing import current_process, parent_process
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,13 +27,23 @@ if TYPE_CHECKING:
 # Producers and consumers of a queue.
 
 
-def produce(queue: Any, messages: Sequence[Any]) -> None:
+def put_each(queue: Any, messages: Sequence[Any]) -> None:
     for message in messages:
         queue.put(message)
 
 
-def produce_in_another_way(queue: Any, messages: Sequence[Any]) -> None:
-    """Slices, timeouts, a try, a sentinel of its own, the end that the chapter teaches."""
+def put_sentinels(queue: Any, consumers: int) -> None:
+    for _ in range(consumers):
+        queue.put(None)
+
+
+def produce(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    put_each(queue, messages)
+    put_sentinels(queue, consumers)
+
+
+def produce_in_another_way(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    """Slices, timeouts, a try, the end that the chapter teaches."""
     half = len(messages) // 2
     for message in messages[:half]:
         queue.put(obj=message, timeout=30)
@@ -38,109 +55,183 @@ def produce_in_another_way(queue: Any, messages: Sequence[Any]) -> None:
             time.sleep(0.001)
             continue
         index += 1
-    queue.put(None)
+    put_sentinels(queue, consumers)
     queue.close()
     queue.join_thread()
 
 
-def produce_in_threads(queue: Any, messages: Sequence[Any]) -> None:
-    threads = [threading.Thread(target=produce, args=(queue, messages[start::3])) for start in range(3)]
+def produce_in_threads(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    threads = [threading.Thread(target=put_each, args=(queue, messages[start::3])) for start in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    put_sentinels(queue, consumers)
 
 
-def lose_one(queue: Any, messages: Sequence[Any]) -> None:
-    produce(queue, messages[:2])
-    produce(queue, messages[3:])
+def produce_after_a_while(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    put_each(queue, messages[:3])
+    time.sleep(2.5)
+    produce(queue, messages[3:], consumers)
 
 
-def put_one_twice(queue: Any, messages: Sequence[Any]) -> None:
-    produce(queue, messages)
+def lose_one(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    put_each(queue, messages[:2])
+    produce(queue, messages[3:], consumers)
+
+
+def put_one_twice(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     queue.put(messages[0])
+    produce(queue, messages, consumers)
 
 
-def put_for_ever(queue: Any, messages: Sequence[Any]) -> None:
+def forget_sentinels(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    put_each(queue, messages)
+
+
+def put_sentinels_first(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    put_sentinels(queue, consumers)
+    time.sleep(0.5)
+    put_each(queue, messages)
+
+
+def put_for_ever(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     while True:
-        produce(queue, messages)
+        put_each(queue, messages)
 
 
-def put_something_else(queue: Any, messages: Sequence[Any]) -> None:
+def put_something_else(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     queue.put("hello")
 
 
-def put_another_payload(queue: Any, messages: Sequence[Any]) -> None:
-    queue.put((messages[0][0], b"another"))
-
-
-def raise_in_producer(queue: Any, messages: Sequence[Any]) -> None:
+def raise_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     queue.put(messages[0])
     raise KeyError("apples")  # the line
 
 
-def hang_in_producer(queue: Any, messages: Sequence[Any]) -> None:
+def hang_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     queue.put(messages[0])
     threading.Event().wait()
 
 
-def consume(queue: Any, pause: float = 0) -> None:
+def die_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    put_each(queue, messages[:5])
+    time.sleep(0.3)
+    die()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+def pid_file() -> Path:
+    parent = parent_process()
+    assert parent is not None
+    return Path(tempfile.gettempdir(), f"own_workers-{parent.pid}.pid")
+
+
+def leave_pid(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
+    """Say which process this is, for :func:`join_producer`; and put."""
+    pid_file().write_text(str(os.getpid()), encoding="utf-8")
+    produce(queue, messages, consumers)
+
+
+def join_producer(queue: Any, producers: int = 1) -> None:
+    """Wait for the end of the producer, and get only then what it has put."""
+    queue.get()
+    pid = int(pid_file().read_text(encoding="utf-8"))
+    pid_file().unlink()
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.05)
+    consume(queue, producers)
+
+
+def consume(queue: Any, producers: int = 1) -> None:
+    while producers:
+        producers -= queue.get() is None
+
+
+def consume_with_pauses(queue: Any, pause: float) -> None:
     for _ in iter(queue.get, None):
         time.sleep(pause)
 
 
-def consume_in_another_way(queue: Any, pause: float = 0) -> None:
-    while True:
+def consume_in_another_way(queue: Any, producers: int = 1) -> None:
+    """A reader that can't wait; and that works for a while, once all has come."""
+    while producers:
         try:
             message = queue.get_nowait()
         except queues.Empty:
             time.sleep(0.001)
             continue
         if message is None:
-            break
-        number, payload = message
-        assert len(payload) == 64, number
+            producers -= 1
+        else:
+            number, payload = message
+            assert len(payload) == 64, number
+    time.sleep(1.5)
     queue.close()
     queue.join_thread()
 
 
-def get_three(queue: Any, pause: float = 0) -> None:
+def get_three(queue: Any, _: float = 0) -> None:
     for _ in range(3):
         queue.get()
 
 
-def leave_or_get_all(queue: Any, pause: float = 0) -> None:
+def leave_or_get_all(queue: Any, producers: int = 1) -> None:
     """The first consumer leaves at once; the second gets all that there is."""
     if current_process().name != "consumer 1":
-        consume(queue)
+        consume(queue, producers)
 
 
-def raise_in_consumer(queue: Any, pause: float = 0) -> None:
+def raise_in_consumer(queue: Any, _: float = 0) -> None:
     queue.get()
     raise KeyError("apples")
 
 
-def hang_in_consumer(queue: Any, pause: float = 0) -> None:
+def hang_in_consumer(queue: Any, _: float = 0) -> None:
     queue.get()
     threading.Event().wait()
+
+
+def die_in_consumer(queue: Any, _: float = 0) -> None:
+    queue.get()
+    die()
+
+
+def take_tasks(queue: Any) -> None:
+    for _ in iter(queue.get, None):
+        time.sleep(0.01)
+
+
+def take_one_task(queue: Any) -> None:
+    queue.get()
+    time.sleep(0.01)
 
 
 # Workers at the ends of a pipe.
 
 
-def send(connection: Any, messages: Sequence[Any]) -> None:
+def send_each(connection: Any, messages: Sequence[Any]) -> None:
     for message in messages:
         connection.send(message)
+
+
+def send(connection: Any, messages: Sequence[Any]) -> None:
+    send_each(connection, messages)
+    connection.send(None)
 
 
 def send_in_another_way(connection: Any, messages: Sequence[Any]) -> None:
     with connection:
         for index in range(len(messages)):
             connection.send(obj=messages[index])
+        connection.send(None)
 
 
 def send_all_but_one(connection: Any, messages: Sequence[Any]) -> None:
-    send(connection, messages[:2])
+    send_each(connection, messages[:2])
     send(connection, messages[3:])
 
 
@@ -169,23 +260,19 @@ def request(connection: Any, requests: Sequence[Any]) -> None:
         connection.send(message)
         number, _ = connection.recv()
         assert number == message[0] + 1
+    connection.send(None)
 
 
 def request_in_another_way(connection: Any, requests: Sequence[Any]) -> None:
-    """Two requests at a time, and a sentinel of its own."""
+    """Two requests at a time."""
     for start in range(0, len(requests), 2):
         pair = requests[start : start + 2]
-        for message in pair:
-            connection.send(message)
+        send_each(connection, pair)
         for _ in pair:
             assert connection.poll(30)
             connection.recv()
     connection.send(None)
     connection.close()
-
-
-def request_without_reply(connection: Any, requests: Sequence[Any]) -> None:
-    send(connection, requests)
 
 
 def serve(connection: Any, reply: Callable[[Any], Any]) -> None:

@@ -163,7 +163,7 @@ class Killer:
             self._thread.join(SOON)
 
     def _kill(self) -> None:
-        while sum(child.count is not None for child in tuple(self.children)) < self._workers:
+        while sum(child.is_ready for child in tuple(self.children)) < self._workers:
             if self._over.wait(0.001):
                 return
         if not self._over.wait(self._delay) and self.victim.exitcode is None:

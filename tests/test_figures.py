@@ -21,7 +21,6 @@ from ipc_helpers.experiments import (
     QueueFlow,
     QueuePlaces,
     Result,
-    measured,
 )
 from ipc_helpers.figures import Picture, _drawing, _figure, _flow, draw, draw_journey
 from ipc_helpers.processes import start_methods
@@ -34,26 +33,26 @@ AMPLE = 60.0  # seconds
 MS = 1_000_000  # nanoseconds
 
 
-def lane(who: str, operation: int, events: Iterable[tuple[int, int, int]], size: int) -> Lane:
+def lane(who: str, operation: int, events: Iterable[tuple[int, int, int]]) -> Lane:
     """Return a lane of events that a test chose: (started, ended, number), in milliseconds."""
     rows = [
-        (7_000 * MS + started * MS, 7_000 * MS + ended * MS, operation, number, size)
+        (7_000 * MS + started * MS, 7_000 * MS + ended * MS, number, operation)
         for started, ended, number in events
     ]
-    return Lane(who, b"".join(struct.pack("5q", *row) for row in rows))
+    return Lane(who, b"".join(struct.pack("4q", *row) for row in rows))
 
 
 @pytest.fixture(scope="module")
 def chosen() -> Result:
     """Return a result whose numbers are known: 4 messages of 10 bytes in 200 ms, at most 3 under way."""
     lanes = [
-        lane("producer 1", SEND, [(0, 10, 0), (10, 20, 1)], 10),
-        lane("producer 2", SEND, [(15, 30, 2), (150, 160, 3)], 10),
-        lane("consumer 1", RECEIVE, [(-50, 50, 0), (50, 60, 1), (60, 70, 2), (190, 200, 3)], 10),
-        lane("consumer 2", RECEIVE, [], 10),
+        lane("producer 1", SEND, [(0, 10, 0), (10, 20, 1)]),
+        lane("producer 2", SEND, [(15, 30, 2), (150, 160, 3)]),
+        lane("consumer 1", RECEIVE, [(-50, 50, 0), (50, 60, 1), (60, 70, 2), (190, 200, 3)]),
+        lane("consumer 2", RECEIVE, []),
     ]
     flow = QueueFlow(messages=4, payload=10, producers=2, consumers=2)
-    return measured(flow, lanes, expected=4)
+    return Result(flow, tuple(lanes))
 
 
 def draw_in_child(result: Result) -> None:
@@ -157,9 +156,9 @@ def test_picture_stays_the_same(chosen: Result) -> None:
 def test_picture_shows_nothing_of_the_one_before(chosen: Result) -> None:
     """The figure is used again; here by another experiment, with other words and numbers, as many lanes."""
     lanes = len(chosen.lanes)
-    ups = [lane(f"child {n}", RECEIVE, [(n, n + 40, n - 1)], 0) for n in range(1, lanes)]
-    parent = lane("parent", SEND, ((n, n + 1, n) for n in range(lanes - 1)), 0)
-    other = measured(ProcessStart(processes=lanes - 1), [parent, *ups], expected=lanes - 1)
+    ups = [lane(f"child {n}", RECEIVE, [(n, n + 40, n - 1)]) for n in range(1, lanes)]
+    parent = lane("parent", SEND, ((n, n + 1, n) for n in range(lanes - 1)))
+    other = Result(ProcessStart(processes=lanes - 1), (parent, *ups))
     _drawing.submit(_figure.cache_clear).result()
     first = draw(chosen)
     assert draw(other).png != first.png
@@ -188,13 +187,13 @@ def test_real_runs_are_drawn(start_method: str) -> None:
 
 def test_lane_with_both_operations_is_drawn_and_described() -> None:
     """In turn: what waits is never more than one."""
-    client = lane("client", SEND, [(0, 10, 0), (40, 50, 2)], 10).records
-    client += lane("client", RECEIVE, [(10, 40, 1), (50, 100, 3)], 10).records
-    server = lane("server", RECEIVE, [(-5, 20, 0), (30, 60, 2)], 10).records
-    server += lane("server", SEND, [(20, 30, 1), (60, 90, 3)], 10).records
+    client = lane("client", SEND, [(0, 10, 0), (40, 50, 2)]).records
+    client += lane("client", RECEIVE, [(10, 40, 1), (50, 100, 3)]).records
+    server = lane("server", RECEIVE, [(-5, 20, 0), (30, 60, 2)]).records
+    server += lane("server", SEND, [(20, 30, 1), (60, 90, 3)]).records
     exchange = PipeExchange(messages=4, payload=10, duplex=True)
     lanes = [in_order("client", client), in_order("server", server)]
-    picture = draw(measured(exchange, lanes, expected=4))
+    picture = draw(Result(exchange, tuple(lanes)))
     assert picture.alt == (
         "4 messages of 10 bytes, requests and replies over a duplex pipe, spawn. "
         "All were received 100.0 milliseconds after the first send began: 40 messages a second. "
@@ -207,7 +206,7 @@ def test_lane_with_both_operations_is_drawn_and_described() -> None:
 
 def in_order(who: str, records: bytes) -> Lane:
     events = sorted(Lane(who, records), key=lambda event: event.ended)
-    return Lane(who, b"".join(struct.pack("5q", *event) for event in events))
+    return Lane(who, b"".join(struct.pack("4q", *event) for event in events))
 
 
 PLACES_RUN = QueuePlaces(messages=4, payload=10, pause=20)
@@ -216,11 +215,11 @@ PLACES_RUN = QueuePlaces(messages=4, payload=10, pause=20)
 def waiting_at_places(taken_earlier: int = 0) -> Result:
     """Return a result of 200 ms with at most 1 message in the deque, 1 with the feeder, 2 in the pipe."""
     early = taken_earlier
-    put = lane("producer", SEND, [(0, 10, 0), (10, 20, 1), (20, 30, 2), (30, 40, 3)], 10)
+    put = lane("producer", SEND, [(0, 10, 0), (10, 20, 1), (20, 30, 2), (30, 40, 3)])
     wrote = [(15 - early, 18, 0), (25 - early, 28, 1), (35 - early, 120, 2), (125, 160, 3)]
-    both = Lane("producer", put.records + lane("producer", WRITE, wrote, 10).records)
-    got = lane("consumer", RECEIVE, [(0, 60, 0), (110, 115, 1), (150, 155, 2), (190, 200, 3)], 10)
-    return measured(PLACES_RUN, [both, got], expected=4)
+    both = Lane("producer", put.records + lane("producer", WRITE, wrote).records)
+    got = lane("consumer", RECEIVE, [(0, 60, 0), (110, 115, 1), (150, 155, 2), (190, 200, 3)])
+    return Result(PLACES_RUN, (both, got))
 
 
 def test_places_are_drawn_and_described() -> None:
@@ -342,9 +341,9 @@ def test_one_message_is_drawn() -> None:
 
 def test_100_000_messages_are_drawn() -> None:
     count = 100_000
-    put = lane("producer 1", SEND, ((n, n + 1, n) for n in range(count)), 0)
-    got = lane("consumer 1", RECEIVE, ((n + 1, n + 2, n) for n in range(count)), 0)
-    picture = draw(measured(QueueFlow(messages=count, payload=0), [put, got], expected=count))
+    put = lane("producer 1", SEND, ((n, n + 1, n) for n in range(count)))
+    got = lane("consumer 1", RECEIVE, ((n + 1, n + 2, n) for n in range(count)))
+    picture = draw(Result(QueueFlow(messages=count, payload=0), (put, got)))
     assert size_of(picture.png)[0] == 900
     assert "producer 1: 100,000 put, 100% of its time inside put." in picture.alt
     assert "1,000 messages a second." in picture.alt
@@ -352,17 +351,17 @@ def test_100_000_messages_are_drawn() -> None:
 
 def test_picture_grows_with_its_lanes(chosen: Result) -> None:
     flow = QueueFlow(messages=4, payload=10, producers=1, consumers=1)
-    put = lane("producer 1", SEND, [(n, n + 1, n) for n in range(4)], 10)
-    got = lane("consumer 1", RECEIVE, [(n + 1, n + 2, n) for n in range(4)], 10)
-    small = draw(measured(flow, [put, got], expected=4))
+    put = lane("producer 1", SEND, [(n, n + 1, n) for n in range(4)])
+    got = lane("consumer 1", RECEIVE, [(n + 1, n + 2, n) for n in range(4)])
+    small = draw(Result(flow, (put, got)))
     assert size_of(small.png)[1] < size_of(draw(chosen).png)[1]
 
 
 def test_message_that_is_got_before_its_put_returned_is_not_minus_one() -> None:
     """The clock of a put stops when put() returns, which can be after the get."""
-    put = lane("producer 1", SEND, [(0, 30, 0)], 10)
-    got = lane("consumer 1", RECEIVE, [(5, 20, 0)], 10)
-    picture = draw(measured(QueueFlow(messages=1, payload=10), [put, got], expected=1))
+    put = lane("producer 1", SEND, [(0, 30, 0)])
+    got = lane("consumer 1", RECEIVE, [(5, 20, 0)])
+    picture = draw(Result(QueueFlow(messages=1, payload=10), (put, got)))
     assert "All were got 20.0 milliseconds after" in picture.alt
     assert "At most 1 waited between put and got, at 20.0 milliseconds." in picture.alt
 

@@ -25,7 +25,8 @@ FLOORS = {
     "ipc_helpers": CHILD,
     "ipc_helpers.child": CHILD,
     "ipc_helpers.observed": CHILD,
-    "ipc_helpers.payloads": CHILD,
+    "ipc_helpers.journey": CHILD,
+    "ipc_helpers.recorder": CHILD,
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
     "ipc_helpers.trials": CHILD,
@@ -38,6 +39,7 @@ FLOORS = {
     "ipc_helpers.exercises": PARENT,
     "ipc_helpers.experiments": PARENT,
     "ipc_helpers.scripts": PARENT,
+    "ipc_helpers.sources": VIEW,
     "ipc_helpers.worker_cells": PARENT,
     "ipc_helpers.figures": VIEW,
     "ipc_helpers.panels": VIEW,
@@ -191,6 +193,16 @@ def test_module_imports_from_its_floor_or_below(module: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if floor_of(module) in (CHILD, PARENT)])
 def test_child_and_parent_import_the_standard_library_alone(module: str) -> None:
     assert outsiders(set(imports(MODULES[module]))) == set()
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "workers").rglob("*.py")), ids=lambda path: path.stem)
+def test_workers_are_what_a_reader_would_write(path: Path) -> None:
+    """They import nothing of the package, anywhere in the module: who copies one has all of it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = ["ipc_helpers" if node.level else str(node.module)]
+        assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import os
@@ -21,12 +22,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from prose import broken_links, headings, images, without_code
 from refresh_outputs import as_python, code_cells, find_chapters, find_solutions, is_code, is_compared
 
+from ipc_helpers import experiments, journey, show_source
 from ipc_helpers.workers import pipes, queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import ModuleType
+    from typing import TypeGuard
 
 CHAPTERS = find_chapters()
 SOLUTIONS = find_solutions()
@@ -223,6 +226,52 @@ def links_to_what_is_there(chapter: Chapter) -> Iterator[str]:
             yield f"no file for the link {address!r}"
 
 
+def shows_each_worker_first(chapter: Chapter) -> Iterator[str]:
+    """What a cell names of a module of workers, or starts as an experiment, a cell before it has shown."""
+    shown: set[object] = set()
+    modules = workers_in(chapter)
+    for name, cell in chapter.code:
+        tree = ast.parse(as_python(cell.source))
+        in_shows = [node for call in ast.walk(tree) if is_show(call) for node in ast.walk(call)]
+        for node in in_shows:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                module = modules[node.value.id]
+                text = str(show_source(getattr(module, node.attr)))
+                shown |= {getattr(module, part.name, None) for part in ast.parse(text).body if is_def(part)}
+        for node in ast.walk(tree):
+            started: list[Any] = []
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                started = [getattr(modules.get(node.value.id), node.attr, None)]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                kind = getattr(experiments, node.func.id, None)
+                started = [role.worker for role in getattr(kind, "roles", {}).values()]
+            for worker in started:
+                if (inspect.isfunction(worker) or inspect.isclass(worker)) and worker not in shown:
+                    yield f"{name} starts {worker.__name__}, which no cell before it shows"
+
+
+def workers_in(chapter: Chapter) -> dict[str, ModuleType]:
+    """Return the modules of workers that a chapter imports, by their names."""
+    modules = {}
+    for _, cell in chapter.code:
+        for node in ast.walk(ast.parse(as_python(cell.source))):
+            if isinstance(node, ast.ImportFrom):
+                names = {alias.name for alias in node.names}
+                if node.module == "ipc_helpers.workers":
+                    modules |= {name: importlib.import_module(f"{node.module}.{name}") for name in names}
+                if "journey" in names:
+                    modules["journey"] = journey
+    return modules
+
+
+def is_show(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "show_source"
+
+
+def is_def(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.ClassDef]:
+    return isinstance(node, ast.FunctionDef | ast.ClassDef)
+
+
 CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     runs_as_a_whole,
     compares_its_outputs,
@@ -238,8 +287,11 @@ CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     calls_nothing_easy,
     names_no_machine,
     links_to_what_is_there,
+    shows_each_worker_first,
 )
-OF_SOLUTIONS = tuple(check for check in CHECKS if check is not opens_and_closes_as_every_chapter)
+OF_SOLUTIONS = tuple(
+    check for check in CHECKS if check not in (opens_and_closes_as_every_chapter, shows_each_worker_first)
+)
 
 
 def uses_in_compared_cells(
@@ -415,6 +467,12 @@ SPOILED = [
     (names_no_machine, spoil(3, source=f"open({MACHINE[0] + 'me'!r})"), repr(MACHINE[0])),
     (names_no_machine, show({"text/plain": f"lib/{MACHINE[-1]}/queue.py"}), repr(MACHINE[-1])),
     (names_no_machine, spoil(2, source=f"See https://{REGISTRIES[0]}."), repr(REGISTRIES[0])),
+    (
+        shows_each_worker_first,
+        spoil(3, source="from ipc_helpers.workers import queues\nstart(queues.put_one)"),
+        "cell [2] starts put_one, which no cell before it shows",
+    ),
+    (shows_each_worker_first, spoil(3, source="Panel(QueueFlow())"), "cell [2] starts consume, which no"),
     (links_to_what_is_there, spoil(2, source="[A chapter](absent.ipynb)"), "'absent.ipynb'"),
     (links_to_what_is_there, spoil(2, source="<img alt='A queue' src='absent.png'>"), "'absent.png'"),
 ]

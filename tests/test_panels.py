@@ -207,22 +207,23 @@ def test_cancel_ends_the_run_soon_and_says_so(panel: Panel) -> None:
     assert not panel.wait(0)
     panel.cancel.click()
     assert panel.wait(5)
-    assert "Cancelled. Its processes are gone.<" in panel.status.value, "there is no figure yet"
-    assert panel.result is None
+    assert "Cancelled. Its processes are gone. The figure shows it up to then.<" in panel.status.value
+    assert panel.result is not None
+    assert panel.result.stopped
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
 
 
-def test_figure_of_the_run_before_is_said_to_be_one(panel: Panel) -> None:
+def test_run_that_was_cancelled_is_drawn_up_to_then(panel: Panel) -> None:
     panel.boxes["messages"].value = 20
     panel.run.click()
     assert panel.wait(SECONDS)
     figure = panel.figure.value
-    assert figure
     start_long_run(panel)
     panel.cancel.click()
     assert panel.wait(SECONDS)
-    assert panel.figure.value == figure
-    assert "Cancelled. Its processes are gone. The figure is that of the run before." in panel.status.value
+    assert panel.figure.value != figure
+    assert "It was ended after" in panel.figure.value
+    assert "consumer 1" in panel.table.value
 
 
 def test_panel_runs_again_after_a_cancel(panel: Panel) -> None:
@@ -430,10 +431,10 @@ def test_panel_of_something_else_is_refused(wrong: object) -> None:
     ("experiment", "role", "worker"),
     [
         (QueueFlow(messages=20, producers=2), "producer", own_workers.produce),
-        (QueuePlaces(messages=20), "consumer", own_workers.consume),
+        (QueuePlaces(messages=20), "consumer", own_workers.consume_with_pauses),
         (PipeExchange(messages=20, duplex=True), "server", own_workers.serve),
         (ProcessStart(processes=2), "worker", own_workers.take_a_moment),
-        (WorkerPool(tasks=4), "worker", own_workers.take_a_moment),
+        (WorkerPool(tasks=4), "worker", own_workers.take_tasks),
     ],
 )
 def test_panel_runs_and_draws_an_own_worker(
@@ -465,6 +466,7 @@ def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Pat
     panel.run.click()
     assert panel.wait(SECONDS)
     assert "of 5 messages 1 were not sent" in panel.status.value
+    assert "It was ended after" in panel.figure.value
     assert 'role="alert"' in panel.status.value
 
 
@@ -494,15 +496,16 @@ def test_wrong_own_worker_is_refused_by_the_panel() -> None:
     with pytest.raises(TypeError, match="producer must be a function: "):
         Panel(QueueFlow(), producer=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="start its cell with %%worker"):
-        Panel(QueueFlow(), producer=lambda queue, messages: None)
+        Panel(QueueFlow(), producer=lambda queue, messages, consumers: None)
     with pytest.raises(TypeError, match=r"^Failing has no role 'producer' for a worker of yours$"):
         Panel(Failing(), producer=own_workers.produce)
 
 
 CELL = """
-def produce_from_cell(queue, messages):
+def produce_from_cell(queue, messages, consumers):
     for message in messages[{part}]:
         queue.put(message)
+    queue.put(None)
 """
 
 

@@ -352,7 +352,7 @@ def test_symptoms_lead_to_each_lab(cells: list[Any]) -> None:
 
 def test_chapter_shows_and_runs_every_program(cells: list[Any]) -> None:
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    shown = " ".join(re.findall(r"^show\((.*)\)$", code, re.MULTILINE))
+    shown = " ".join(re.findall(r"show_source\(([^)]*)\)", code))
     programs = [name for name, _ in inspect.getmembers(pitfalls, _is_defined_there)]
     assert [name for name in programs if f"pitfalls.{name}" not in shown] == []
     mains = [name for name in programs if "ctx" in inspect.signature(getattr(pitfalls, name)).parameters]

@@ -71,7 +71,7 @@ def is_fork(context: BaseContext) -> bool:
 
 def all_up(group: ProcessGroup) -> None:
     """Wait until each worker has reported for the first time."""
-    group.wait(until=lambda: all(child.count is not None for child in group.children))
+    group.wait(until=lambda: all(child.is_ready for child in group.children))
 
 
 @contextlib.contextmanager
@@ -305,11 +305,6 @@ def test_thread_runs_once_it_is_started() -> None:
 
     start_thread(function, 7)
     assert ran == [7]
-
-
-def test_result_breaks_off_between_its_pieces(context: BaseContext) -> None:
-    error = failure_of(context, group_workers.break_off, 3)
-    assert (error.kind, error.message) == ("OSError", "no piece is left")
 
 
 def test_result_cannot_be_unpickled(context: BaseContext) -> None:
@@ -683,17 +678,6 @@ def test_free_threaded_python_shows_no_stack(context: BaseContext, monkeypatch: 
     assert caught.value.stacks["asleep"].startswith("no stack: this Python is free-threaded")
 
 
-def test_stuck_in_a_report_that_nobody_reads(spawn: BaseContext) -> None:
-    with (
-        pytest.raises(DeadlineError) as caught,
-        ProcessGroup(spawn, deadline=DEADLINE) as group,
-    ):
-        group.start(group_workers.report_without_reader)
-        time.sleep(DEADLINE + 0.5)  # the body does not wait on its group
-    *_, library, own = main_thread(caught.value.stacks["report_without_reader"])
-    assert (library, own) == ("report", "report_without_reader")
-
-
 def test_exception_is_not_hidden_by_the_deadline(spawn: BaseContext) -> None:
     """The worker raised, then its process was stuck; the body looked only after the deadline."""
     queue = spawn.Queue()
@@ -823,8 +807,9 @@ def test_wait_ends_once_its_condition_holds(context: BaseContext) -> None:
     event = context.Event()
     with ProcessGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.wait_for, event)
-        group.wait(until=lambda: child.count is not None)
-        assert (child.count, child.exitcode) == (0, None)
+        assert not child.is_ready
+        group.wait(until=lambda: child.is_ready)
+        assert (child.is_ready, child.exitcode) == (True, None)
         event.set()
     assert child.result == "went on"
 
@@ -848,24 +833,26 @@ def test_wait_for_a_condition_sees_a_failure(context: BaseContext) -> None:
         group.wait(until=lambda: False)
 
 
-def test_counts_are_seen_while_the_group_waits(context: BaseContext) -> None:
-    seen: list[int | None] = []
-    with ProcessGroup(context, deadline=AMPLE, on_count=lambda: seen.append(child.count)) as group:
-        child = group.start(group_workers.count_to, 5, 0.1)
-    counts = [count for count in seen if count is not None]
-    assert counts == sorted(counts)
-    assert len(set(counts)) > 1
-    assert counts[-1] == child.count == 5
+def test_group_that_waits_looks_again_and_again(context: BaseContext) -> None:
+    seen: list[bool] = []
+    with ProcessGroup(context, deadline=AMPLE, on_wait=lambda: seen.append(child.is_ready)) as group:
+        child = group.start(group_workers.wait_for, event := context.Event())
+        timer = threading.Timer(0.5, event.set)
+        timer.start()
+    timer.join()
+    assert seen == sorted(seen)
+    assert seen[-1]
+    assert len(seen) > 2
 
 
-def test_error_in_on_count_ends_the_block(context: BaseContext) -> None:
-    def on_count() -> None:
+def test_error_in_on_wait_ends_the_block(context: BaseContext) -> None:
+    def on_wait() -> None:
         raise ZeroDivisionError
 
     with (
         ends_soon(),
         pytest.raises(ZeroDivisionError),
-        ProcessGroup(context, deadline=AMPLE, on_count=on_count) as group,
+        ProcessGroup(context, deadline=AMPLE, on_wait=on_wait) as group,
     ):
         group.start(group_workers.sleep_long)
 

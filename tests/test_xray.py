@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ipc_helpers import journey
 from ipc_helpers.processes import ProcessGroup, start_methods
 from ipc_helpers.workers import inside
 from ipc_helpers.workers import queues as queues_workers
@@ -229,12 +230,12 @@ def test_queue_under_an_xray_is_handed_to_a_child(start_method: str) -> None:
     view = XRay(box)
     written, put = own.Semaphore(0), own.Semaphore(1)
     with ProcessGroup(own, deadline=AMPLE) as group:
-        child = group.start(inside.put_traveller, box, b"first", put, written)
+        child = group.start(journey.put_traveller, box, b"first", put, written)
         assert box.get(timeout=AMPLE) == b"first"
-        assert isinstance(box.get(timeout=AMPLE), inside.Traveller)
+        assert isinstance(box.get(timeout=AMPLE), journey.Traveller)
     assert view.settled() == (0, 0, 0, 0)
     assert child.result[0].what == "put is called"
-    inside._steps.clear()  # it was unpickled here
+    journey._steps.clear()  # it was unpickled here
     box.close()
 
 
@@ -289,8 +290,8 @@ def test_traveller_takes_its_steps_in_order(start_method: str) -> None:
     own = multiprocessing.get_context(start_method)
     box, put, written = own.Queue(), own.Semaphore(0), own.Semaphore(0)
     with ProcessGroup(own, deadline=AMPLE) as group:
-        producer = group.start(inside.put_traveller, box, bytes(HOLDS), put, written, name="producer")
-        consumer = group.start(inside.get_traveller, box, put, written, name="consumer")
+        producer = group.start(journey.put_traveller, box, bytes(HOLDS), put, written, name="producer")
+        consumer = group.start(journey.get_traveller, box, put, written, name="consumer")
     main, feeder = ("producer", "MainThread"), ("producer", "QueueFeederThread")
     assert [step[1:] for step in sorted(producer.result + consumer.result)] == [
         ("put is called", "put", *main),
@@ -311,7 +312,7 @@ def test_traveller_takes_its_steps_in_order(start_method: str) -> None:
 def test_producer_that_computes_measures_each_put(start_method: str, kind: str) -> None:
     own = multiprocessing.get_context(start_method)
     with ProcessGroup(own, deadline=AMPLE) as group:
-        producer = group.start(inside.put_while_busy, getattr(own, kind)(), 3, 0.02, 0.005)
+        producer = group.start(journey.put_while_busy, getattr(own, kind)(), 3, 0.02, 0.005)
     assert len(producer.result) == 3
     assert all(delay > 0 for delay in producer.result)
 

@@ -7,8 +7,8 @@ import sys
 import time
 from multiprocessing import connection
 
-from ipc_helpers.workers.pitfalls import get_messages, wait_until_inside_get
 from ipc_helpers.trials import Around, Trial
+from ipc_helpers.workers.pitfalls import get_messages, wait_until_inside_get
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,43 +1,28 @@
 """Workers of chapter 05, "Build programs from queues and pipes"."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import suppress
-from time import perf_counter_ns
-
-from ipc_helpers.trace import RECEIVE, SEND, Recorder
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from multiprocessing import JoinableQueue, Queue, SimpleQueue
-    from multiprocessing.connection import Connection
-    from multiprocessing.shared_memory import SharedMemory
-    from multiprocessing.synchronize import Semaphore
-    from typing import Any
-
-    from ipc_helpers.child import Pieces
+from time import sleep
 
 
-def put_all(queue: Queue[Any], messages: Iterable[object]) -> None:
+def put_all(queue, messages):
     """Put each message."""
     for message in messages:
         queue.put(message)
 
 
-def get_all(queue: Queue[Any], seen: Queue[Any]) -> None:
+def get_all(queue, seen):
     """Get messages until the sentinel None comes; then put the list of them into another queue."""
     seen.put(list(iter(queue.get, None)))
 
 
-def answer_all(tasks: Queue[Any], results: Queue[Any], function: Callable[[Any], Any]) -> None:
+def answer_all(tasks, results, function):
     """Put each task and what a function makes of it, until the sentinel None comes."""
     for task in iter(tasks.get, None):
         results.put((task, function(task)))
 
 
-def answer_or_report(tasks: Queue[Any], results: Queue[Any], function: Callable[[Any], Any]) -> None:
+def answer_or_report(tasks, results, function):
     """Answer all tasks; where the function raises, put the name of the exception instead."""
     for task in iter(tasks.get, None):
         try:
@@ -46,7 +31,7 @@ def answer_or_report(tasks: Queue[Any], results: Queue[Any], function: Callable[
             results.put((task, type(error).__name__))
 
 
-def finish_on_request(tasks: JoinableQueue[Any], taken: Semaphore, requests: Semaphore) -> None:
+def finish_on_request(tasks, taken, requests):
     """Say when a task is taken, finish it on request; until the sentinel None comes."""
     while True:
         task = tasks.get()
@@ -60,12 +45,12 @@ def finish_on_request(tasks: JoinableQueue[Any], taken: Semaphore, requests: Sem
             tasks.task_done()
 
 
-def take_and_forget(tasks: JoinableQueue[Any]) -> None:
+def take_and_forget(tasks):
     """Get one task, and end without a word about it."""
     tasks.get()
 
 
-def reply(connection: Connection[Any, Any], permits: Semaphore) -> None:
+def reply(connection, permits):
     """Reply to numbered requests, a permit for each; until None comes or the other end is closed."""
     with suppress(EOFError):
         for number, text in iter(connection.recv, None):
@@ -74,55 +59,55 @@ def reply(connection: Connection[Any, Any], permits: Semaphore) -> None:
             connection.send((number, text.upper()))
 
 
-def answer_requests(connection: Connection[Any, Any], function: Callable[[Any], Any]) -> None:
+def answer_requests(connection, function):
     """Send what a function makes of each request, until the request None comes."""
     for request in iter(connection.recv, None):
         connection.send(function(request))
 
 
-def take_and_exit(connection: Connection[Any, Any], function: Callable[[Any], Any]) -> None:
+def take_and_exit(connection, function):
     """Take one request, and end with exit code 3 and without an answer."""
     connection.recv()
     sys.exit(3)
 
 
-def stage(inbox: Queue[Any], outbox: Queue[Any], function: Callable[[Any], Any]) -> None:
+def stage(inbox, outbox, function):
     """Put what a function makes of each message into the next queue; pass the sentinel None on."""
     for message in iter(inbox.get, None):
         outbox.put(function(message))
     outbox.put(None)
 
 
-def square(number: int) -> int:
+def square(number):
     """Return the square."""
     return number * number
 
 
-def put_square(queue: Queue[Any], number: int) -> None:
+def put_square(queue, number):
     """Put the square of a number into a queue that is an argument."""
     queue.put(square(number))
 
 
-kept: Any = None
+kept = None
 
 
-def keep(queue: Queue[Any]) -> None:
+def keep(queue):
     """Keep a queue in this process, for the tasks to come."""
     global kept
     kept = queue
 
 
-def put_square_into_kept(number: int) -> None:
+def put_square_into_kept(number):
     """Put the square of a number into the queue that this process keeps."""
     kept.put(square(number))
 
 
-def get_simple(queue: SimpleQueue[Any]) -> object:
+def get_simple(queue):
     """Get one message and return it."""
     return queue.get()
 
 
-def add_one(memory: SharedMemory, start: int, stop: int) -> None:
+def add_one(memory, start, stop):
     """Add 1 to some bytes of a shared memory, then close it in this process."""
     numbers = memory.buf
     assert numbers is not None, "it was closed"
@@ -131,26 +116,15 @@ def add_one(memory: SharedMemory, start: int, stop: int) -> None:
     memory.close()
 
 
-def put_tasks(tasks: Queue[Any], lengths: Iterable[tuple[int, float]], workers: int, go: Semaphore) -> Pieces:
-    """Put each task, its number and the seconds it takes, then a sentinel a worker; return the records."""
-    pairs = list(lengths)
-    recorder = Recorder(len(pairs))
-    go.acquire()
-    for number, seconds in pairs:
-        started = perf_counter_ns()
-        tasks.put((number, seconds))
-        recorder.record(started, SEND, number, 0)
+def put_tasks(queue, tasks, workers):
+    """Put each task, a number and the seconds that it takes; then a sentinel for each worker."""
+    for task in tasks:
+        queue.put(task)
     for _ in range(workers):
-        tasks.put(None)
-    return recorder.records()
+        queue.put(None)
 
 
-def work(function: Callable[[float], object], tasks: Queue[Any], capacity: int, go: Semaphore) -> Pieces:
-    """Call a function with the seconds of each task, until the sentinel None comes; return the records."""
-    recorder = Recorder(capacity)
-    go.acquire()
-    for number, seconds in iter(tasks.get, None):
-        started = perf_counter_ns()
-        function(seconds)
-        recorder.record(started, RECEIVE, number, 0)
-    return recorder.records()
+def work(queue):
+    """Get tasks until the sentinel None comes; each is a sleep."""
+    for _, seconds in iter(queue.get, None):
+        sleep(seconds)

@@ -1,36 +1,22 @@
 """Workers of chapter 03, "Connect two processes with a pipe"."""
 
-from __future__ import annotations
-
 from multiprocessing.connection import wait
-from time import perf_counter_ns
-
-from ipc_helpers.payloads import Payloads
-from ipc_helpers.trace import RECEIVE, SEND, Recorder
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.synchronize import Semaphore
-    from typing import Any
-
-    from ipc_helpers.child import Pieces
 
 
-def send_one(connection: Connection[Any, Any], message: object) -> None:
+def send_one(connection, message):
     """Send one message, then close this process's end."""
     with connection:
         connection.send(message)
 
 
-def send_many(sender: Connection[Any, Any], count: int, size: int) -> None:
+def send_many(sender, count, size):
     """Send messages of some bytes, one after the other, then close this process's end."""
     with sender:
         for _ in range(count):
             sender.send(bytes(size))
 
 
-def answer(connection: Connection[Any, Any]) -> int:
+def answer(connection):
     """Answer each request with its text in capitals, until the other end is closed; return how many."""
     count = 0
     while True:
@@ -42,9 +28,9 @@ def answer(connection: Connection[Any, Any]) -> int:
         count += 1
 
 
-def receive_all(receiver: Connection[Any, Any], seconds: float) -> list[object]:
+def receive_all(receiver, seconds):
     """Receive messages until the pipe ends, or until nothing came for some seconds; say which."""
-    messages: list[object] = []
+    messages = []
     while wait([receiver], seconds):
         try:
             messages.append(receiver.recv())
@@ -53,41 +39,53 @@ def receive_all(receiver: Connection[Any, Any], seconds: float) -> list[object]:
     return [*messages, "waited in vain"]
 
 
-def close_and_receive_all(
-    sender: Connection[Any, Any], receiver: Connection[Any, Any], seconds: float
-) -> list[object]:
+def close_and_receive_all(sender, receiver, seconds):
     """Close this process's copy of the other end first, then receive."""
     sender.close()
     return receive_all(receiver, seconds)
 
 
-def send_first(connection: Connection[Any, Any], size: int) -> int:
+def send_first(connection, size):
     """Send many bytes, then receive; return how many came."""
     connection.send(bytes(size))
     return len(connection.recv())
 
 
-def receive_first(connection: Connection[Any, Any], size: int) -> int:
+def receive_first(connection, size):
     """Receive, then send many bytes; return how many came."""
     received = len(connection.recv())
     connection.send(bytes(size))
     return received
 
 
-def exchange(connection: Connection[Any, Any], own: range, count: int, size: int, go: Semaphore) -> Pieces:
-    """Go through the numbers of all messages: send one's own, receive the others; return the records."""
-    recorder = Recorder(count)
-    payloads = Payloads(size)
-    go.acquire()
-    for number in range(count):
-        if number in own:
-            message = number, payloads.of(number)
-            started = perf_counter_ns()
-            connection.send(message)
-            recorder.record(started, SEND, number, size)
-        else:
-            started = perf_counter_ns()
-            arrived, payload = connection.recv()
-            recorder.record(started, RECEIVE, arrived, len(payload))
-            payloads.check(arrived, payload)
-    return recorder.records()
+def send_all(connection, messages):
+    """Send each message, then the sentinel None."""
+    for message in messages:
+        connection.send(message)
+    connection.send(None)
+
+
+def receive_until_none(connection):
+    """Receive messages until the sentinel None comes."""
+    while connection.recv() is not None:
+        pass
+
+
+def ask_all(connection, requests):
+    """Send each request, and receive its reply; then send the sentinel None."""
+    for request in requests:
+        connection.send(request)
+        connection.recv()
+    connection.send(None)
+
+
+def serve(connection, reply):
+    """Receive requests until the sentinel None comes; send reply(request) for each."""
+    while (request := connection.recv()) is not None:
+        connection.send(reply(request))
+
+
+def next_message(request):
+    """Return the reply to a message: one with the next number, and the same payload."""
+    number, payload = request
+    return number + 1, payload

@@ -4,32 +4,21 @@ A program takes the context that its processes are started with. Those that hang
 limit, as in real life: run them with ``diagnose``, which ends them at its deadline.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import pickle
 import queue
 import sys
 import time
 
-from ipc_helpers.workers.pipes import send_one
-from ipc_helpers.workers.queues import put_one
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing import JoinableQueue, Queue
-    from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnContext as Context  # or another: they have the same names
-    from multiprocessing.synchronize import Lock, Semaphore
-    from typing import Any
-
-    kept_queue: Queue[Any]  # of a process in the pool of lab 11
-
 # Lab 1: Join before get
 
 
-def join_then_get(ctx: Context, size: int) -> int:
+def put_one(queue, message):
+    """Put one message."""
+    queue.put(message)
+
+
+def join_then_get(ctx, size):
     """Wait for the end of the child, then get its message; return the message's length."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_one, args=(messages, bytes(size)), name="child")
@@ -38,7 +27,7 @@ def join_then_get(ctx: Context, size: int) -> int:
     return len(messages.get())
 
 
-def get_then_join(ctx: Context, size: int) -> int:
+def get_then_join(ctx, size):
     """Get the child's message, then wait for its end; return the message's length."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_one, args=(messages, bytes(size)), name="child", daemon=True)
@@ -51,7 +40,7 @@ def get_then_join(ctx: Context, size: int) -> int:
 # Lab 2: Start a worker that lives in a cell
 
 
-def start_worker_of_cell(ctx: Context, cell: str) -> object:
+def start_worker_of_cell(ctx, cell):
     """Run a cell in __main__, as a kernel does, and start the worker ``greet`` that it defines."""
     main = vars(sys.modules["__main__"])
     exec(cell, main)
@@ -61,12 +50,12 @@ def start_worker_of_cell(ctx: Context, cell: str) -> object:
     return messages.get()
 
 
-def greet(messages: Queue[Any]) -> None:
+def greet(messages):
     """Put a greeting."""
     messages.put("hello")
 
 
-def start_worker_of_module(ctx: Context) -> object:
+def start_worker_of_module(ctx):
     """Start the worker ``greet`` that this module defines."""
     messages = ctx.Queue()
     child = ctx.Process(target=greet, args=(messages,), name="child", daemon=True)
@@ -79,7 +68,7 @@ def start_worker_of_module(ctx: Context) -> object:
 # Lab 3: Put what pickle refuses
 
 
-def put_lambda(messages: Queue[Any]) -> None:
+def put_lambda(messages):
     """Put a lambda, then a word; wait until the feeder thread is done with both."""
     messages.put(lambda number: number + 1)
     messages.put("done")
@@ -87,7 +76,7 @@ def put_lambda(messages: Queue[Any]) -> None:
     messages.join_thread()
 
 
-def put_pickled(messages: Queue[Any]) -> None:
+def put_pickled(messages):
     """Pickle a lambda in a line of its own, where the exception can be caught; then put a word."""
     try:
         messages.put(pickle.dumps(lambda number: number + 1))
@@ -96,7 +85,7 @@ def put_pickled(messages: Queue[Any]) -> None:
     messages.put("done")
 
 
-def get_two(ctx: Context, worker: Callable[[Queue[Any]], None]) -> list[object]:
+def get_two(ctx, worker):
     """Get the two messages that a child puts."""
     messages = ctx.Queue()
     child = ctx.Process(target=worker, args=(messages,), name="child")
@@ -110,7 +99,13 @@ def get_two(ctx: Context, worker: Callable[[Queue[Any]], None]) -> list[object]:
 # Lab 4: Keep a copy of the sending end
 
 
-def keep_sender(ctx: Context) -> list[object]:
+def send_one(connection, message):
+    """Send one message, then close this process's end."""
+    with connection:
+        connection.send(message)
+
+
+def keep_sender(ctx):
     """Receive until the end of the pipe, with a copy of the sending end still open."""
     receiver, sender = ctx.Pipe(duplex=False)
     child = ctx.Process(target=send_one, args=(sender, "only one"), name="child")
@@ -123,7 +118,7 @@ def keep_sender(ctx: Context) -> list[object]:
         return messages
 
 
-def close_sender(ctx: Context) -> list[object]:
+def close_sender(ctx):
     """Close the copy of the sending end, then receive until the end of the pipe."""
     receiver, sender = ctx.Pipe(duplex=False)
     child = ctx.Process(target=send_one, args=(sender, "only one"), name="child")
@@ -143,14 +138,14 @@ def close_sender(ctx: Context) -> list[object]:
 # Lab 5: Let two writers share an end
 
 
-def send_letters(sender: Connection[Any, Any], letter: bytes, ready: Semaphore, turn: Lock) -> None:
+def send_letters(sender, letter, ready, turn):
     """Send a hundred messages, each of one letter 100,000 times; leave the lock alone."""
     ready.release()
     for _ in range(100):
         sender.send_bytes(letter * 100_000)
 
 
-def send_letters_in_turn(sender: Connection[Any, Any], letter: bytes, ready: Semaphore, turn: Lock) -> None:
+def send_letters_in_turn(sender, letter, ready, turn):
     """Send the same messages, each while holding the lock."""
     ready.release()
     for _ in range(100):
@@ -158,7 +153,7 @@ def send_letters_in_turn(sender: Connection[Any, Any], letter: bytes, ready: Sem
             sender.send_bytes(letter * 100_000)
 
 
-def share_sender(ctx: Context, worker: Callable[..., None]) -> str:
+def share_sender(ctx, worker):
     """Start two writers on one end, and receive once both are ready."""
     receiver, sender = ctx.Pipe(duplex=False)
     ready = ctx.Semaphore(0)
@@ -171,7 +166,7 @@ def share_sender(ctx: Context, worker: Callable[..., None]) -> str:
     return received(receiver)
 
 
-def received(receiver: Connection[Any, Any]) -> str:
+def received(receiver):
     """Receive until the end of the pipe; say whether each message is there, and whole."""
     messages = []
     try:
@@ -186,13 +181,13 @@ def received(receiver: Connection[Any, Any]) -> str:
 # Lab 6: Kill a process that uses a queue
 
 
-def get_messages(messages: Queue[Any]) -> None:
+def get_messages(messages):
     """Get messages until one is None."""
     while messages.get() is not None:
         pass
 
 
-def wait_until_inside_get(messages: Any) -> None:
+def wait_until_inside_get(messages):
     """Wait until a process is inside of get, where it holds the queue's lock for readers."""
     gives_up_at = time.monotonic() + 20
     while messages._rlock.acquire(block=False):
@@ -202,7 +197,7 @@ def wait_until_inside_get(messages: Any) -> None:
         time.sleep(0.01)
 
 
-def kill_consumer(ctx: Context) -> object:
+def kill_consumer(ctx):
     """Kill a child that waits for a message, then use its queue."""
     messages = ctx.Queue()
     child = ctx.Process(target=get_messages, args=(messages,), name="consumer")
@@ -214,7 +209,7 @@ def kill_consumer(ctx: Context) -> object:
     return messages.get()
 
 
-def stop_consumer(ctx: Context) -> object:
+def stop_consumer(ctx):
     """Ask the child to end, with a message, then use its queue."""
     messages = ctx.Queue()
     child = ctx.Process(target=get_messages, args=(messages,), name="consumer")
@@ -226,7 +221,7 @@ def stop_consumer(ctx: Context) -> object:
     return messages.get()
 
 
-def kill_producer(ctx: Context) -> int:
+def kill_producer(ctx):
     """Kill a child in the middle of a message, then get the message; return its length."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_one, args=(messages, bytes(10_000_000)), name="producer")
@@ -238,7 +233,7 @@ def kill_producer(ctx: Context) -> int:
     return len(messages.get(timeout=0.1))
 
 
-def wait_for_producer(ctx: Context) -> int:
+def wait_for_producer(ctx):
     """Get the message, and let the child end by itself; return the message's length."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_one, args=(messages, bytes(10_000_000)), name="producer", daemon=True)
@@ -251,7 +246,7 @@ def wait_for_producer(ctx: Context) -> int:
 # Lab 7: Drain until empty is True
 
 
-def drain_until_empty(ctx: Context) -> bool:
+def drain_until_empty(ctx):
     """Put three messages, and get until empty() is True, 200 times; say whether all came each time."""
     complete = True
     for _ in range(200):
@@ -267,7 +262,7 @@ def drain_until_empty(ctx: Context) -> bool:
     return complete
 
 
-def drain_until_none(ctx: Context) -> bool:
+def drain_until_none(ctx):
     """Put three messages and a sentinel, and get until the sentinel comes, 200 times."""
     complete = True
     for _ in range(200):
@@ -282,7 +277,7 @@ def drain_until_none(ctx: Context) -> bool:
 # Lab 8: Catch the wrong exception
 
 
-def catch_another(ctx: Context) -> str:
+def catch_another(ctx):
     """Get from an empty queue, and catch what multiprocessing calls a timeout."""
     messages = ctx.Queue()
     try:
@@ -291,7 +286,7 @@ def catch_another(ctx: Context) -> str:
         return "nothing came"
 
 
-def catch_empty_and_full(ctx: Context, timeout: float) -> list[str]:
+def catch_empty_and_full(ctx, timeout):
     """Get from an empty queue, put into a full one, and catch what the module queue has for each."""
     messages = ctx.Queue(maxsize=1)
     caught = []
@@ -311,7 +306,7 @@ def catch_empty_and_full(ctx: Context, timeout: float) -> list[str]:
 # Lab 9: Send first at both ends
 
 
-def talk(ctx: Context, here: Callable[..., int], there: Callable[..., int]) -> int:
+def talk(ctx, here, there):
     """Run one function at each end of a pipe, one of them in a child; return how many bytes came here."""
     left, right = ctx.Pipe()
     child = ctx.Process(target=there, args=(right, 10_000_000), name="child", daemon=True)
@@ -325,7 +320,7 @@ def talk(ctx: Context, here: Callable[..., int], there: Callable[..., int]) -> i
 # Lab 10: Change a message after its put
 
 
-def change_after_put(ctx: Context) -> object:
+def change_after_put(ctx):
     """Put a list behind a large message, change the list, then get it."""
     messages = ctx.Queue()
     messages.put(bytes(10_000_000))
@@ -336,7 +331,7 @@ def change_after_put(ctx: Context) -> object:
     return messages.get()
 
 
-def put_copy(ctx: Context) -> object:
+def put_copy(ctx):
     """Put a copy of the list instead."""
     messages = ctx.Queue()
     messages.put(bytes(10_000_000))
@@ -350,7 +345,7 @@ def put_copy(ctx: Context) -> object:
 # Lab 11: Hand a queue to a task of a pool
 
 
-def give_queue_to_task(ctx: Context) -> object:
+def give_queue_to_task(ctx):
     """Hand a queue to a task of a pool, and get what the task puts."""
     messages = ctx.Queue()
     with ctx.Pool(1) as pool:
@@ -358,7 +353,7 @@ def give_queue_to_task(ctx: Context) -> object:
         return messages.get()
 
 
-def ask_task(ctx: Context) -> str:
+def ask_task(ctx):
     """Hand a queue to a task of a pool, and ask for the task's result."""
     messages = ctx.Queue()
     with ctx.Pool(1) as pool:
@@ -369,18 +364,21 @@ def ask_task(ctx: Context) -> str:
             return "RuntimeError"
 
 
-def keep_queue(messages: Queue[Any]) -> None:
+kept_queue = None
+
+
+def keep_queue(messages):
     """Keep the queue that this process of a pool is started with."""
     global kept_queue
     kept_queue = messages
 
 
-def put_kept(message: object) -> None:
+def put_kept(message):
     """Put a message into the queue that this process keeps."""
     kept_queue.put(message)
 
 
-def give_queue_to_pool(ctx: Context) -> object:
+def give_queue_to_pool(ctx):
     """Hand a queue to the processes of a pool as they start, and get what a task puts."""
     messages = ctx.Queue()
     with ctx.Pool(1, initializer=keep_queue, initargs=(messages,)) as pool:
@@ -388,7 +386,7 @@ def give_queue_to_pool(ctx: Context) -> object:
         return messages.get(timeout=20)
 
 
-def give_proxy_to_task(ctx: Context) -> object:
+def give_proxy_to_task(ctx):
     """Hand the proxy of a manager's queue to a task of a pool, and get what the task puts."""
     with ctx.Manager() as manager, ctx.Pool(1) as pool:
         messages = manager.Queue()
@@ -399,7 +397,7 @@ def give_proxy_to_task(ctx: Context) -> object:
 # Lab 12: Die before task_done
 
 
-def read_each(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None:
+def read_each(tasks, answers):
     """Read a number from each task, until one is None."""
     while (task := tasks.get()) is not None:
         answers.put(int(task))
@@ -407,7 +405,7 @@ def read_each(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None:
     tasks.task_done()  # None was put as well
 
 
-def read_each_or_say_why(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None:
+def read_each_or_say_why(tasks, answers):
     """Do the same, and be done with a task whatever came of it."""
     while (task := tasks.get()) is not None:
         try:
@@ -419,7 +417,7 @@ def read_each_or_say_why(tasks: JoinableQueue[Any], answers: Queue[Any]) -> None
     tasks.task_done()
 
 
-def join_tasks(ctx: Context, worker: Callable[..., None]) -> list[object]:
+def join_tasks(ctx, worker):
     """Give three tasks to a child, wait until all are done, and get the answers."""
     tasks = ctx.JoinableQueue()
     answers = ctx.Queue()
@@ -437,7 +435,7 @@ def join_tasks(ctx: Context, worker: Callable[..., None]) -> list[object]:
 # Lab 13: Put one sentinel for three consumers
 
 
-def start_consumers(ctx: Context, sentinels: int) -> list[int | None]:
+def start_consumers(ctx, sentinels):
     """Start three consumers, put sentinels, and wait for all three; return their exit codes."""
     messages = ctx.Queue()
     consumers = [
@@ -455,15 +453,15 @@ def start_consumers(ctx: Context, sentinels: int) -> list[int | None]:
 # Lab 14: Take the queue of threads
 
 
-def use_thread_queue(ctx: Context) -> object:
+def use_thread_queue(ctx):
     """Hand a queue for threads to a child, and get what the child puts."""
-    messages: queue.Queue[Any] = queue.Queue()
+    messages = queue.Queue()
     child = ctx.Process(target=put_one, args=(messages, "hello"), name="child")
     child.start()
     return messages.get()
 
 
-def use_process_queue(ctx: Context) -> object:
+def use_process_queue(ctx):
     """Hand a queue for processes to a child, and get what the child puts."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_one, args=(messages, "hello"), name="child", daemon=True)
@@ -476,13 +474,13 @@ def use_process_queue(ctx: Context) -> object:
 # Lab 15: Wait for a child that has failed
 
 
-def put_price(messages: Queue[Any], fruit: str) -> None:
+def put_price(messages, fruit):
     """Look up a price, and put it."""
     prices = {"apples": 3}
     messages.put(prices[fruit])
 
 
-def get_price(ctx: Context, fruit: str) -> object:
+def get_price(ctx, fruit):
     """Get the price that a child looks up."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_price, args=(messages, fruit), name="child")
@@ -490,7 +488,7 @@ def get_price(ctx: Context, fruit: str) -> object:
     return messages.get()
 
 
-def get_price_or_notice(ctx: Context, fruit: str) -> object:
+def get_price_or_notice(ctx, fruit):
     """Get the price that a child looks up, and notice when the child ends without one."""
     messages = ctx.Queue()
     child = ctx.Process(target=put_price, args=(messages, fruit), name="child")
@@ -510,7 +508,7 @@ def get_price_or_notice(ctx: Context, fruit: str) -> object:
 # Lab 16: Forget what Out keeps
 
 
-def forget_name(ctx: Context) -> object:
+def forget_name(ctx):
     """Keep the sending end as ``Out`` keeps what a cell shows; then delete its name, and receive."""
     receiver, sender = ctx.Pipe(duplex=False)
     out = {1: sender}
@@ -521,7 +519,7 @@ def forget_name(ctx: Context) -> object:
         return "the end of the pipe"
 
 
-def close_kept(ctx: Context) -> object:
+def close_kept(ctx):
     """Keep the sending end in the same way; but close it, then receive."""
     receiver, sender = ctx.Pipe(duplex=False)
     out = {1: sender}

@@ -1,0 +1,195 @@
+"""What runs a worker of an experiment in its child process, and records the calls that it makes.
+
+A worker gets a real queue, or a real end of a pipe. Only this one object, in this one process, has other
+methods that put and get, or send and recv: they note the time, and leave the work to its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import namedtuple
+from reprlib import repr as short
+from time import perf_counter_ns
+
+from ipc_helpers.child import ready
+from ipc_helpers.trace import RECEIVE, SEND, WAIT, WRITE, pack_into
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.synchronize import Semaphore
+    from typing import Any
+
+    from ipc_helpers.trace import Track
+
+_PATTERN = bytes(range(256))
+
+Messages = namedtuple("Messages", ("numbers", "size"))
+Messages.__doc__ = """Which messages a worker is called with: made in its process, sent to it as two numbers.
+
+numbers : a range. size : bytes in the payload of each.
+"""
+
+
+def payload(size: int) -> bytes:
+    """Return the payload of a message: a fixed pattern of some bytes."""
+    return (_PATTERN * (size // len(_PATTERN) + 1))[:size]
+
+
+def run(
+    worker: Callable[..., object],
+    args: Sequence[Any],
+    record: Callable[[Callable[..., object], Any, Track], Callable[..., object]],
+    track: Track,
+    go: Semaphore | None = None,
+    unused: Sequence[Connection[Any, Any]] = (),
+) -> None:
+    """Run a worker, and record what it does.
+
+    Parameters
+    ----------
+    worker : callable
+        The worker: the series', or the reader's.
+    args : sequence
+        What it is called with; what is recorded comes first. Messages become a list of pairs, the number and
+        the payload.
+    record : callable
+        One of the functions below: it is called with the worker, its first argument and the track.
+    track : Track
+        Where the records go.
+    go : Semaphore, optional
+        Says when to begin, once this process is ready.
+    unused : sequence of Connection
+        Ends of pipes that a forked process has beside its own: it closes them, or a pipe would have no end.
+    """
+    track.unlink()
+    for connection in unused:
+        connection.close()
+    arguments = [_listed(each) if isinstance(each, Messages) else each for each in args]
+    recorded = record(worker, arguments[0], track)
+    if go is not None:
+        ready()
+        go.acquire()
+    recorded(*arguments)
+
+
+def _listed(messages: Messages) -> list[tuple[int, bytes]]:
+    content = payload(messages.size)
+    return [(number, content) for number in messages.numbers]
+
+
+def calls(worker: Callable[..., object], endpoint: Any, track: Track) -> Callable[..., object]:
+    """Record each message that is put or got at a queue, or sent or received at an end of a pipe."""
+    names = ("put", "get") if hasattr(endpoint, "put") else ("send", "recv")
+    put_it, get_it = (getattr(endpoint, name) for name in names)
+    # Local names, and no call that can be spared: each costs the loop that is recorded.
+    clock, pack, memory, next_place, cells = (
+        perf_counter_ns,
+        pack_into,
+        track.memory,
+        track.next_place,
+        track.cells,
+    )
+
+    def put(obj: Any, *args: Any, **options: Any) -> None:
+        cells[SEND] = started = clock()
+        try:
+            if args or options:
+                put_it(obj, *args, **options)
+            else:
+                put_it(obj)
+            ended = clock()
+        except BaseException:
+            cells[SEND] = 0
+            raise
+        if obj is None:
+            cells[SEND] = 0
+            return
+        place = next_place()
+        try:
+            pack(memory, place, started, ended, obj[0], SEND)
+        except (struct.error, TypeError, LookupError):
+            track.check_room(place)
+            raise ValueError(f"{short(obj)} is no message: it does not begin with a number") from None
+
+    def get(*args: Any, **options: Any) -> Any:
+        cells[RECEIVE] = started = clock()
+        try:
+            message = get_it(*args, **options) if args or options else get_it()
+            ended = clock()
+        except BaseException:
+            cells[RECEIVE] = 0
+            raise
+        if message is None:
+            cells[RECEIVE] = 0
+            return None
+        place = next_place()
+        try:
+            pack(memory, place, started, ended, message[0], RECEIVE)
+        except (struct.error, TypeError, LookupError):  # else who has put it says what it is
+            track.check_room(place)
+        return message
+
+    for name, method in zip(names, (put, get), strict=True):
+        setattr(endpoint, name, method)
+    return worker
+
+
+def calls_and_writes(worker: Callable[..., object], queue: Any, track: Track) -> Callable[..., object]:
+    """Record the calls, and each message that the feeder thread of the queue writes."""
+    from ipc_helpers.xray import TAKEN, WRITTEN, XRay  # one experiment alone needs it
+
+    cells = track.cells
+
+    def on_step(step: str, message: Any) -> None:
+        if message is None:
+            return
+        if step == TAKEN:
+            cells[WRITE] = perf_counter_ns()
+        elif step == WRITTEN:
+            track.add(cells[WRITE], perf_counter_ns(), message[0], WRITE)
+
+    XRay(queue, on_step)
+    return calls(worker, queue, track)
+
+
+def work(worker: Callable[..., object], queue: Any, track: Track) -> Callable[..., object]:
+    """Record how long each message is worked on: from the return of a get to the next call, or to the end."""
+    get_it, cells = queue.get, track.cells
+    task: Any = None
+
+    def finish() -> None:
+        nonlocal task
+        if task is not None:
+            done, task = task, None
+            track.add(cells[RECEIVE], perf_counter_ns(), done[0], RECEIVE)
+
+    def get(*args: Any, **options: Any) -> Any:
+        nonlocal task
+        finish()
+        cells[WAIT] = perf_counter_ns()
+        try:
+            task = get_it(*args, **options)
+        finally:
+            cells[WAIT] = 0
+        cells[RECEIVE] = 0 if task is None else perf_counter_ns()
+        return task
+
+    def run_and_finish(*args: Any) -> None:
+        worker(*args)
+        finish()
+
+    queue.get = get
+    return run_and_finish
+
+
+def whole(worker: Callable[..., object], _: object, track: Track, number: int) -> Callable[..., object]:
+    """Record the worker's call as a whole, as a message with some number."""
+
+    def run_whole(*args: Any) -> None:
+        track.cells[RECEIVE] = started = perf_counter_ns()
+        worker(*args)
+        track.add(started, perf_counter_ns(), number, RECEIVE)
+
+    return run_whole
