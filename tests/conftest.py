@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,9 +82,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, BaseExceptionGroup):  # nbval only counts
+        report.sections.append(("Each", "".join(traceback.format_exception(call.excinfo.value))))
     if report.failed:
         item.stash[_failed] = True
     return report
