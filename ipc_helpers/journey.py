@@ -9,7 +9,7 @@ from time import perf_counter_ns, sleep
 from ipc_helpers.trace import Step
 from ipc_helpers.xray import TAKEN, WRITING, WRITTEN, XRay
 
-_steps: list[Step] = []
+_steps = []
 
 
 def note(what, place):
