@@ -59,6 +59,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have pytest-xdist keep that order; left alone, it begins with the files that have most tests."""
     config.option.loadscopereorder = False
+    config.pluginmanager.register(_EachException())
+
+
+class _EachException:
+    """Shows each exception of a group that ended a test, where nbval shows how many there are."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, BaseExceptionGroup):
+            report.sections.append(("Each", "".join(traceback.format_exception(call.excinfo.value))))
+        return report
 
 
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
@@ -82,11 +96,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
+    item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if call.excinfo is not None and isinstance(call.excinfo.value, BaseExceptionGroup):  # nbval only counts
-        report.sections.append(("Each", "".join(traceback.format_exception(call.excinfo.value))))
     if report.failed:
         item.stash[_failed] = True
     return report
