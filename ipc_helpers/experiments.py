@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -197,29 +197,31 @@ class Result:
     stopped : int or None
         When the run was ended before its end, in nanoseconds of ``time.perf_counter_ns``; None for a whole
         run.
-    sent, received : int
-        Counts of messages.
-    seconds : float
-        From the start of the first send to the end of the last receive; 0.0 when there was none.
-    totals : tuple of Total
-        Counts per process, in the order of the lanes.
     """
 
     experiment: Experiment
     lanes: tuple[Lane, ...]
     stopped: int | None = None
-    sent: int = field(init=False)
-    received: int = field(init=False)
-    seconds: float = field(init=False)
-    totals: tuple[Total, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        senders, receivers = self.lanes_of(SEND), self.lanes_of(RECEIVE)
-        object.__setattr__(self, "sent", sum(map(len, senders)))
-        object.__setattr__(self, "received", sum(map(len, receivers)))
-        object.__setattr__(self, "seconds", _seconds(senders, receivers))
-        size = self.experiment.bytes_each
-        object.__setattr__(self, "totals", tuple(_total(lane, size) for lane in self.lanes))
+    @cached_property
+    def sent(self) -> int:
+        """How many messages were sent."""
+        return sum(map(len, self.lanes_of(SEND)))
+
+    @cached_property
+    def received(self) -> int:
+        """How many messages were received."""
+        return sum(map(len, self.lanes_of(RECEIVE)))
+
+    @cached_property
+    def seconds(self) -> float:
+        """From the start of the first send to the end of the last receive; 0.0 when there was none."""
+        return _seconds(self.lanes_of(SEND), self.lanes_of(RECEIVE))
+
+    @cached_property
+    def totals(self) -> tuple[Total, ...]:
+        """Counts per process, in the order of the lanes."""
+        return tuple(_total(lane, self.experiment.bytes_each) for lane in self.lanes)
 
     @property
     def messages_per_second(self) -> float:
@@ -521,9 +523,9 @@ class QueuePlaces(_MessageExperiment):
     )
     roles: ClassVar = {
         "producer": Role(
-            inside.produce,
-            ("queue", "messages"),
-            "puts each of the messages, pairs of a number and a payload, then None",
+            queues.produce,
+            ("queue", "messages", "consumers"),
+            "puts each of the messages, pairs of a number and a payload, then None for each consumer",
             recorder.calls_and_writes,
         ),
         "consumer": Role(
@@ -555,7 +557,7 @@ class QueuePlaces(_MessageExperiment):
     def _start(self, run: _Run) -> None:
         run.queue = queue = run.group.context.Queue(self.maxsize)
         messages = Messages(range(self.messages), self.payload)
-        run.start("producer", queue, messages, most=2 * self.messages)
+        run.start("producer", queue, messages, 1, most=2 * self.messages)
         run.start("consumer", queue, self.pause / 1000)
 
 
@@ -750,11 +752,15 @@ class WorkerPool(Experiment):
     """
 
     words = Words(
-        "task", {SEND: "put", RECEIVE: "work"}, {SEND: "put", RECEIVE: "done"}, "not done", "at one long task"
+        "task",
+        {SEND: "put", RECEIVE: "a task"},
+        {SEND: "put", RECEIVE: "done"},
+        "not done",
+        "at one long task",
     )
     roles: ClassVar = {
         "producer": Role(
-            patterns.put_tasks,
+            queues.produce,
             ("queue", "tasks", "workers"),
             "puts each of the tasks, pairs of a number and the seconds it takes, then None for each worker",
         ),
@@ -907,13 +913,13 @@ class _Run:
         sender, receiver = self._experiment.roles_here
         wrong = mistake(result)
         if left:
-            waiting = f"{_listed(left)} waited for a message, and each {sender} had ended"
+            waiting = f"{_names(left)} waited for a message, and each {sender} had ended"
             wrong = (
                 f"{waiting}: a {sender} puts None for each {receiver} once its {_plural_of(result)} are put"
             )
         elif not is_final:
             missing = f"{self._experiment.steps - result.received:,} {_plural_of(result)}"
-            wrong = f"{_listed(receivers)} returned, and {missing} were still to come"
+            wrong = f"{_names(receivers)} returned, and {missing} were still to come"
         _raise_protocol_error(wrong, result)
 
     def explain(self, error: ProcessGroupError) -> None:
@@ -924,7 +930,7 @@ class _Run:
         if all(child.has_returned for child in others):
             # Who could not send any more has not sent all because of the others.
             wrong = mistake(error.result, SEND if error.kind == EOFError.__name__ else RECEIVE)
-            returned = f"{_listed(others)} returned{'' if wrong else ' without sending None'}"
+            returned = f"{_names(others)} returned{'' if wrong else ' without sending None'}"
             words = f"{returned}, and {error.worker} raised {error.kind}"
             _raise_protocol_error(f"{words}: {wrong}" if wrong else words, error.result)
 
@@ -941,7 +947,7 @@ class _Run:
             if ending == "was still running" and (
                 inside := [calls[each] for each in goes_on if each in calls]
             ):
-                ending = "was still at work" if inside[0] == "work" else f"was still in {inside[0]}"
+                ending = f"was still in {inside[0]}"
             yield Lane(name, track.records(), ending, goes_on)
 
     def close(self) -> None:
@@ -991,7 +997,7 @@ def _either(names: Iterable[str]) -> str:
     return " or ".join(map(repr, names))
 
 
-def _listed(children: Sequence[Child]) -> str:
+def _names(children: Sequence[Child]) -> str:
     return " and ".join(child.name for child in children)
 
 

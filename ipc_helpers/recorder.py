@@ -81,59 +81,39 @@ def _listed(messages: Messages) -> list[tuple[int, bytes]]:
 
 def calls(worker: Callable[..., object], endpoint: Any, track: Track) -> Callable[..., object]:
     """Record each message that is put or got at a queue, or sent or received at an end of a pipe."""
-    names = ("put", "get") if hasattr(endpoint, "put") else ("send", "recv")
-    put_it, get_it = (getattr(endpoint, name) for name in names)
-    # Local names, and no call that can be spared: each costs the loop that is recorded.
-    clock, pack, memory, next_place, cells = (
-        perf_counter_ns,
-        pack_into,
-        track.memory,
-        track.next_place,
-        track.cells,
-    )
+    for name, operation in (("put", SEND), ("send", SEND), ("get", RECEIVE), ("recv", RECEIVE)):
+        if hasattr(endpoint, name):
+            setattr(endpoint, name, _recorded(getattr(endpoint, name), operation, track))
+    return worker
 
-    def put(obj: Any, *args: Any, **options: Any) -> None:
-        cells[SEND] = started = clock()
+
+def _recorded(method: Callable[..., Any], operation: int, track: Track) -> Callable[..., Any]:
+    """Return what does as a method of one object does, and records it: each line costs the recorded loop."""
+    clock, pack, memory = perf_counter_ns, pack_into, track.memory
+    next_place, cells = track.next_place, track.cells
+
+    def call(*args: Any, **options: Any) -> Any:
+        cells[operation] = started = clock()
         try:
-            if args or options:
-                put_it(obj, *args, **options)
-            else:
-                put_it(obj)
+            result = method(*args, **options)
             ended = clock()
         except BaseException:
-            cells[SEND] = 0
+            cells[operation] = 0
             raise
-        if obj is None:
-            cells[SEND] = 0
-            return
+        message = result if operation == RECEIVE else args[0] if args else options["obj"]
+        if message is None:
+            cells[operation] = 0
+            return result
         place = next_place()
         try:
-            pack(memory, place, started, ended, obj[0], SEND)
+            pack(memory, place, started, ended, message[0], operation)
         except (struct.error, TypeError, LookupError):
             track.check_room(place)
-            raise ValueError(f"{short(obj)} is no message: it does not begin with a number") from None
+            if operation == SEND:  # whoever gets it need not say it again
+                raise ValueError(f"{short(message)} is no message: it does not begin with a number") from None
+        return result
 
-    def get(*args: Any, **options: Any) -> Any:
-        cells[RECEIVE] = started = clock()
-        try:
-            message = get_it(*args, **options) if args or options else get_it()
-            ended = clock()
-        except BaseException:
-            cells[RECEIVE] = 0
-            raise
-        if message is None:
-            cells[RECEIVE] = 0
-            return None
-        place = next_place()
-        try:
-            pack(memory, place, started, ended, message[0], RECEIVE)
-        except (struct.error, TypeError, LookupError):  # else who has put it says what it is
-            track.check_room(place)
-        return message
-
-    for name, method in zip(names, (put, get), strict=True):
-        setattr(endpoint, name, method)
-    return worker
+    return call
 
 
 def calls_and_writes(worker: Callable[..., object], queue: Any, track: Track) -> Callable[..., object]:

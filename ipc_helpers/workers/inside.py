@@ -13,13 +13,6 @@ def get_when_there(queue, seconds):
     return queue.get()
 
 
-def produce(queue, messages):
-    """Put each message, then the sentinel None."""
-    for message in messages:
-        queue.put(message)
-    queue.put(None)
-
-
 def consume(queue, pause):
     """Get messages until the sentinel None comes, with a pause of some seconds after each."""
     while queue.get() is not None:

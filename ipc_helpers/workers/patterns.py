@@ -116,14 +116,6 @@ def add_one(memory, start, stop):
     memory.close()
 
 
-def put_tasks(queue, tasks, workers):
-    """Put each task, a number and the seconds that it takes; then a sentinel for each worker."""
-    for task in tasks:
-        queue.put(task)
-    for _ in range(workers):
-        queue.put(None)
-
-
 def work(queue):
     """Get tasks until the sentinel None comes; each is a sleep."""
     for _, seconds in iter(queue.get, None):
