@@ -1,6 +1,6 @@
 """Workers as a reader would write them, for the tests of experiments and panels: right and wrong ones.
 
-As in a cell that starts with ``%%worker``; most with the standard library alone.
+As in a cell that starts with ``%%worker``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from ipc_helpers.workers import pipes
+from ipc_helpers.workers.queues import consume, produce
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -30,16 +33,6 @@ if TYPE_CHECKING:
 def put_each(queue: Any, messages: Sequence[Any]) -> None:
     for message in messages:
         queue.put(message)
-
-
-def put_sentinels(queue: Any, consumers: int) -> None:
-    for _ in range(consumers):
-        queue.put(None)
-
-
-def produce(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
-    put_each(queue, messages)
-    put_sentinels(queue, consumers)
 
 
 def produce_in_another_way(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
@@ -55,7 +48,7 @@ def produce_in_another_way(queue: Any, messages: Sequence[Any], consumers: int =
             time.sleep(0.001)
             continue
         index += 1
-    put_sentinels(queue, consumers)
+    produce(queue, (), consumers)
     queue.close()
     queue.join_thread()
 
@@ -66,7 +59,7 @@ def produce_in_threads(queue: Any, messages: Sequence[Any], consumers: int = 1) 
         thread.start()
     for thread in threads:
         thread.join()
-    put_sentinels(queue, consumers)
+    produce(queue, (), consumers)
 
 
 def produce_after_a_while(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
@@ -90,7 +83,7 @@ def forget_sentinels(queue: Any, messages: Sequence[Any], consumers: int = 1) ->
 
 
 def put_sentinels_first(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
-    put_sentinels(queue, consumers)
+    produce(queue, (), consumers)
     time.sleep(0.5)
     put_each(queue, messages)
 
@@ -102,16 +95,6 @@ def put_for_ever(queue: Any, messages: Sequence[Any], consumers: int = 1) -> Non
 
 def put_something_else(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     queue.put("hello")
-
-
-def raise_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
-    queue.put(messages[0])
-    raise KeyError("apples")  # the line
-
-
-def hang_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
-    queue.put(messages[0])
-    threading.Event().wait()
 
 
 def die_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
@@ -144,16 +127,6 @@ def join_producer(queue: Any, producers: int = 1) -> None:
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.05)
     consume(queue, producers)
-
-
-def consume(queue: Any, producers: int = 1) -> None:
-    while producers:
-        producers -= queue.get() is None
-
-
-def consume_with_pauses(queue: Any, pause: float) -> None:
-    for _ in iter(queue.get, None):
-        time.sleep(pause)
 
 
 def consume_in_another_way(queue: Any, producers: int = 1) -> None:
@@ -190,11 +163,6 @@ def raise_in_consumer(queue: Any, _: float = 0) -> None:
     raise KeyError("apples")
 
 
-def hang_in_consumer(queue: Any, _: float = 0) -> None:
-    queue.get()
-    threading.Event().wait()
-
-
 def die_in_consumer(queue: Any, _: float = 0) -> None:
     queue.get()
     die()
@@ -218,11 +186,6 @@ def send_each(connection: Any, messages: Sequence[Any]) -> None:
         connection.send(message)
 
 
-def send(connection: Any, messages: Sequence[Any]) -> None:
-    send_each(connection, messages)
-    connection.send(None)
-
-
 def send_in_another_way(connection: Any, messages: Sequence[Any]) -> None:
     with connection:
         for index in range(len(messages)):
@@ -232,12 +195,7 @@ def send_in_another_way(connection: Any, messages: Sequence[Any]) -> None:
 
 def send_all_but_one(connection: Any, messages: Sequence[Any]) -> None:
     send_each(connection, messages[:2])
-    send(connection, messages[3:])
-
-
-def receive(connection: Any) -> None:
-    for _ in iter(connection.recv, None):
-        pass
+    pipes.send_all(connection, messages[3:])
 
 
 def receive_in_another_way(connection: Any) -> None:
@@ -255,14 +213,6 @@ def receive_three(connection: Any) -> None:
         connection.recv()
 
 
-def request(connection: Any, requests: Sequence[Any]) -> None:
-    for message in requests:
-        connection.send(message)
-        number, _ = connection.recv()
-        assert number == message[0] + 1
-    connection.send(None)
-
-
 def request_in_another_way(connection: Any, requests: Sequence[Any]) -> None:
     """Two requests at a time."""
     for start in range(0, len(requests), 2):
@@ -273,11 +223,6 @@ def request_in_another_way(connection: Any, requests: Sequence[Any]) -> None:
             connection.recv()
     connection.send(None)
     connection.close()
-
-
-def serve(connection: Any, reply: Callable[[Any], Any]) -> None:
-    for message in iter(connection.recv, None):
-        connection.send(reply(message))
 
 
 def serve_in_another_way(connection: Any, reply: Callable[[Any], Any]) -> None:
@@ -294,14 +239,6 @@ def serve_three(connection: Any, reply: Callable[[Any], Any]) -> None:
         connection.send(reply(connection.recv()))
 
 
-def raise_at_a_pipe(connection: Any, _: Any = None) -> None:
-    raise KeyError("apples")
-
-
-def hang_at_a_pipe(connection: Any, _: Any = None) -> None:
-    threading.Event().wait()
-
-
 # Workers with one argument.
 
 
@@ -313,13 +250,16 @@ def return_something(_: object) -> object:
     return lambda: None  # nobody asks for it, and it can't be pickled
 
 
-def raise_with_argument(_: object) -> None:
-    raise KeyError("apples")
-
-
-def hang_with_argument(_: object) -> None:
-    threading.Event().wait()
-
-
 def with_nothing() -> None:
     pass
+
+
+# Workers at any place.
+
+
+def fail(*_: Any) -> None:
+    raise KeyError("apples")  # the line
+
+
+def hang(*_: Any) -> None:
+    threading.Event().wait()

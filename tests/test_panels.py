@@ -430,9 +430,9 @@ def test_panel_of_something_else_is_refused(wrong: object) -> None:
 @pytest.mark.parametrize(
     ("experiment", "role", "worker"),
     [
-        (QueueFlow(messages=20, producers=2), "producer", own_workers.produce),
-        (QueuePlaces(messages=20), "consumer", own_workers.consume_with_pauses),
-        (PipeExchange(messages=20, duplex=True), "server", own_workers.serve),
+        (QueueFlow(messages=20, producers=2), "producer", own_workers.produce_in_another_way),
+        (QueuePlaces(messages=20), "producer", own_workers.produce_in_another_way),
+        (PipeExchange(messages=20, duplex=True), "server", own_workers.serve_in_another_way),
         (ProcessStart(processes=2), "worker", own_workers.take_a_moment),
         (WorkerPool(tasks=4), "worker", own_workers.take_tasks),
     ],
@@ -450,14 +450,14 @@ def test_panel_runs_and_draws_an_own_worker(
 
 
 def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), producer=own_workers.raise_in_producer)
+    panel = Panel(QueueFlow(messages=5), producer=own_workers.fail)
     panel.run.click()
     assert panel.wait(SECONDS)
     source = Path(own_workers.__file__).read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(source, start=1) if text.endswith("# the line"))
     words = f"producer 1 raised KeyError: &#x27;apples&#x27;, at line {line} of own_workers.py. Its processes"
     assert words in panel.status.value
-    assert "raise_in_producer" in panel.status.value
+    assert "in fail" in panel.status.value
     assert not panel.run.disabled
 
 
@@ -471,7 +471,7 @@ def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Pat
 
 
 def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), consumer=own_workers.hang_in_consumer)
+    panel = Panel(QueueFlow(messages=5), consumer=own_workers.hang)
     panel.run.click()
     wait_until(lambda: "> 1 of 5" in panel.progress.value or "> 0 of 5" in panel.progress.value)
     panel.cancel.click()
@@ -480,7 +480,7 @@ def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> 
 
 
 def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(PipeExchange(messages=20), sender=own_workers.send)
+    panel = Panel(PipeExchange(messages=20), sender=own_workers.send_in_another_way)
     panel.choices["duplex"].value = True
     for _ in range(2):
         assert "role must be &#x27;client&#x27; or &#x27;server&#x27;" in panel.status.value
@@ -492,13 +492,13 @@ def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None,
 
 def test_wrong_own_worker_is_refused_by_the_panel() -> None:
     with pytest.raises(TypeError, match="QueueFlow has no role 'baker' for a worker of yours"):
-        Panel(QueueFlow(), baker=own_workers.produce)
+        Panel(QueueFlow(), baker=own_workers.fail)
     with pytest.raises(TypeError, match="producer must be a function: "):
         Panel(QueueFlow(), producer=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="start its cell with %%worker"):
         Panel(QueueFlow(), producer=lambda queue, messages, consumers: None)
     with pytest.raises(TypeError, match=r"^Failing has no role 'producer' for a worker of yours$"):
-        Panel(Failing(), producer=own_workers.produce)
+        Panel(Failing(), producer=own_workers.fail)
 
 
 CELL = """
