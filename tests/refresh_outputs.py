@@ -15,6 +15,7 @@ A cell that writes to stderr, or fails without the tag raises-exception, leaves 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import os
 import re
@@ -91,20 +92,26 @@ def hash_of_outputs(notebook: NotebookNode) -> str | None:
 
 def run(notebook: NotebookNode, folder: Path) -> None:
     """Run every cell, in the kernel that nbval would start, and keep the outputs in the notebook."""
+    # In an event loop that is closed at the end: of those that nbclient makes, each thread leaves one open.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(_run(notebook, folder))
+
+
+async def _run(notebook: NotebookNode, folder: Path) -> None:
     client = NotebookClient(
         notebook, timeout=CELL_SECONDS, extra_arguments=["--log-level=ERROR"], record_timing=False
     )
     client.km = client.kernel_manager_class(
         kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
     )
-    with client.setup_kernel(cwd=str(folder)):
+    async with client.async_setup_kernel(cwd=str(folder)):
         number = 0
         for index, cell in enumerate(notebook.cells):
             if not is_code(cell):
                 continue
             number += 1
             try:
-                client.execute_cell(cell, index)
+                await client.async_execute_cell(cell, index)
             except CellExecutionError as error:
                 raise NotRefreshedError(f"cell [{number}]: {error.ename}: {error.evalue}") from error
             except CellTimeoutError as error:
