@@ -242,7 +242,7 @@ def _run(
             with contextlib.suppress(RuntimeError):  # the child has returned meanwhile
                 group.wait(until=lambda: child.exitcode is not None or is_over())
             if child.exitcode is None:
-                group.cancel()
+                raise Cancelled  # which ends it
         main.update(exitcode=0, returned=child.result)
     except Cancelled:
         pass

@@ -1,4 +1,4 @@
-"""What this Python and this machine give the chapters, and what they lack, in words."""
+"""What this Python and this machine lack of what the chapters need, in words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import os
 import platform
 import re
 import sys
-import sysconfig
-import time
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,7 +23,6 @@ FINE, NOTE, PROBLEM = "fine", "note", "problem"
 """Verdicts: nothing to say; another platform has more; a cell will fail."""
 
 _CHILD_SECONDS = 30.0  # until a child has to have answered: 0.05 s is usual, a virus scanner takes some
-_USUAL_OPEN_FILES = 1024  # macOS: 256
 _NEEDED_FOR = {
     "ipywidgets": "there are no panels with sliders",
     "matplotlib": "there are no figures, and no panels",
@@ -104,7 +101,7 @@ class Environment:
 
 
 def check_environment() -> Environment:
-    """Look at what the chapters need: Python, the packages, start methods, semaphores, a child that answers.
+    """Look at what the chapters need: Python, the packages, start methods, a child that answers, semaphores.
 
     Starts one child process, and waits up to 30 seconds for it. Whatever is missing is in the
     result, in words; nothing is raised for it.
@@ -119,14 +116,10 @@ def check_environment() -> Environment:
     child = _child()
     findings = (
         _python(),
-        Finding("Platform", sysconfig.get_platform()),
         *_packages(),
-        _cpus(),
         _start_methods(start_methods),
         child,
-        *_queue(context),
-        _pipe(),
-        *_open_files(),
+        _semaphores(context),
     )
     return Environment(findings, start_methods, child.verdict == FINE)
 
@@ -164,7 +157,7 @@ def what_to_install(what: str) -> str:
     except metadata.PackageNotFoundError:
         requirements = tuple(_NEEDED_FOR)
     missing = [name for name in _NEEDED_FOR if importlib.util.find_spec(name) is None] or [*_NEEDED_FOR]
-    wanted = " ".join(f'"{line}"' for line in requirements if _parsed(line)[0] in missing)
+    wanted = " ".join(f'"{line}"' for line in requirements if _name(line) in missing)
     return f"{what} need {', '.join(missing)}: python -m pip install {wanted}"
 
 
@@ -186,8 +179,12 @@ def _packages() -> Iterator[Finding]:
         yield _package(requirement)
 
 
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+
+
 def _package(requirement: str) -> Finding:
-    name, bounds = _parsed(requirement)
+    name = _name(requirement)
     try:
         version = metadata.version(name) if importlib.util.find_spec(name) else None
     except metadata.PackageNotFoundError:
@@ -199,40 +196,19 @@ def _package(requirement: str) -> Finding:
     if version is None:
         words = f"{name} is missing, so {_NEEDED_FOR[name]}. It is not in {sys.executable}. {install}"
         return Finding(name, "missing", PROBLEM, words)
-    if _numbers(version) < _numbers(bounds[">="]):
+    # Wherever a package that can be too old is installed, JupyterLab or Matplotlib have brought this one.
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    allowed = Requirement(requirement).specifier
+    if allowed.contains(version, prereleases=True):
+        return Finding(name, version)
+    bounds = {bound.operator: bound.version for bound in allowed}
+    if SpecifierSet(f"<{bounds['>=']}").contains(version, prereleases=True):
         words = f"{name} {version} is too old: {bounds['>=']} or newer is needed. {install}"
         return Finding(name, version, PROBLEM, words)
-    if _numbers(version) >= _numbers(bounds["<"]):
-        words = f"{name} is newer than what the chapters were tested with, which is below {bounds['<']}."
-        return Finding(name, version, NOTE, words)
-    return Finding(name, version)
-
-
-def _parsed(requirement: str) -> tuple[str, dict[str, str]]:
-    """Return the name and the two bounds, by ">=" and "<", of a requirement as pyproject.toml has them."""
-    match = re.match(r"[\w.-]+", requirement)
-    assert match
-    return match.group(), dict(re.findall(r"(>=|<)\s*([\d.]+)", requirement))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the first four numbers of a version; the rest, as of "1.0rc1", is not looked at."""
-    match = re.match(r"\d+(?:\.\d+)*", version)
-    numbers = map(int, match.group().split(".")) if match else ()
-    return (*numbers, 0, 0, 0, 0)[:4]
-
-
-def _cpus() -> Finding:
-    if sys.version_info >= (3, 13):
-        count = os.process_cpu_count() or 1
-    elif hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    if count == 1:
-        words = "With one CPU, processes take turns. Every cell works; rates and timelines look different."
-        return Finding("CPUs this process may use", "1", NOTE, words)
-    return Finding("CPUs this process may use", str(count))
+    words = f"{name} is newer than what the chapters were tested with, which is below {bounds['<']}."
+    return Finding(name, version, NOTE, words)
 
 
 def _start_methods(names: tuple[str, ...]) -> Finding:
@@ -254,7 +230,6 @@ def _start_methods(names: tuple[str, ...]) -> Finding:
 
 
 def _child() -> Finding:
-    started = time.perf_counter()
     try:
         # Imported late: where Python can't start processes, this import may be what fails.
         from ipc_helpers.processes import ProcessGroup
@@ -267,7 +242,7 @@ def _child() -> Finding:
         answered = False
         error = f"{type(exception).__name__}: {exception}".partition("\n")[0]
     if answered:
-        return Finding("A child process", f"answered after {time.perf_counter() - started:.2f} seconds")
+        return Finding("A child process", "answered")
     words = (
         f"A child process did not answer ({error}), so most cells will fail. Restart the kernel. If it stays "
         "so, something keeps Python from starting processes: a security tool, a container's limit, or a "
@@ -276,67 +251,19 @@ def _child() -> Finding:
     return Finding("A child process", "did not answer", PROBLEM, words)
 
 
-def _queue(context: BaseContext) -> Iterator[Finding]:
+def _semaphores(context: BaseContext) -> Finding:
     """Make a Queue, which takes semaphores of the system."""
     try:
         from multiprocessing.synchronize import SEM_VALUE_MAX  # type: ignore[attr-defined]
 
-        queue = context.Queue()
+        context.Queue().close()
     except (ImportError, OSError) as error:
         words = (
             f"No semaphore can be made ({type(error).__name__}: {error}), and a Queue needs some: the cells "
             "with a Queue will fail. In a container, make a /dev/shm that may be written to."
         )
-        yield Finding("Semaphores", "not working", PROBLEM, words)
-        return
-    yield Finding("Semaphores", f"count up to {SEM_VALUE_MAX:,}, the largest maxsize of a Queue")
-    try:
-        queue.qsize()
-    except NotImplementedError:
-        words = "The size of a Queue can't be asked for here, as on macOS. The chapters skip it."
-        yield Finding("Queue.qsize()", "missing", NOTE, words)
-    else:
-        yield Finding("Queue.qsize()", "works")
-    finally:
-        queue.close()
-
-
-def _pipe() -> Finding:
-    what = "Room in a pipe"
-    try:
-        import fcntl
-    except ImportError:
-        command = None
-    else:
-        command = getattr(fcntl, "F_GETPIPE_SZ", None)
-    if command is None:
-        words = "Only Linux says how much fits into a pipe. The chapters then compare small and very large."
-        return Finding(what, "not told", NOTE, words)
-    ends = os.pipe()
-    try:
-        return Finding(what, f"{fcntl.fcntl(ends[1], command):,} bytes")
-    finally:
-        for end in ends:
-            os.close(end)
-
-
-def _open_files() -> Iterator[Finding]:
-    what = "Files a process may open"
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit to look at
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
-        yield Finding(what, "no limit")
-    elif limit < _USUAL_OPEN_FILES:
-        words = (
-            "These are few, and the ends of queues and pipes count. At 'Too many open files', restart the "
-            f"kernel; or enter ulimit -n {_USUAL_OPEN_FILES} in a terminal and start JupyterLab from there."
-        )
-        yield Finding(what, f"{limit:,}", NOTE, words)
-    else:
-        yield Finding(what, f"{limit:,}")
+        return Finding("Semaphores", "not working", PROBLEM, words)
+    return Finding("Semaphores", f"count up to {SEM_VALUE_MAX:,}, the largest maxsize of a Queue")
 
 
 def _row(finding: Finding) -> str:

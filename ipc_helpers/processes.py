@@ -97,9 +97,6 @@ class WorkerError(ProcessGroupError):
         text = f"{worker} raised {kind}: {message}" if kind else f"{worker} {message}"
         super().__init__(f"{text}\n\nIn the child process:\n{traceback}" if traceback else text)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.worker, self.kind, self.message, self.traceback, self.exitcode)
-
 
 class DeadlineError(ProcessGroupError, TimeoutError):
     """Children were still running at the deadline.
@@ -118,9 +115,6 @@ class DeadlineError(ProcessGroupError, TimeoutError):
         parts = [f"{many} still running after {deadline:g} s"]
         parts += [f"{name}:\n{stack}" for name, stack in stacks.items()]
         super().__init__("\n\n".join(parts))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.deadline, self.stacks)
 
 
 class Cancelled(ProcessGroupError):
@@ -300,7 +294,7 @@ class ProcessGroup:
     """Start workers in child processes, and leave none behind.
 
     A context manager. At the end of its block it waits until every worker has returned; as soon
-    as one fails, when the deadline passes, on ``cancel()``, on an interrupt and when the block
+    as one fails, when the deadline passes, when it is cancelled, on an interrupt and when the block
     raises, it kills the others, all first, then joins all. Children ignore SIGINT and end by
     themselves when the parent dies.
 
@@ -468,10 +462,6 @@ class ProcessGroup:
             _wait_for(objects, min(_POLL, max(self._seconds_left() + _GRACE, 0) + 0.001))
         if until is not None:
             raise RuntimeError("all workers have returned, and what wait() was to wait for has not happened")
-
-    def cancel(self) -> None:
-        """Cancel the group, from any thread: its wait kills the children and raises Cancelled."""
-        self._cancelled.set()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
