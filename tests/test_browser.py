@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -25,109 +25,89 @@ from lab import (
 )
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, WorkerPool
+from ipc_helpers.experiments import Experiment, WholeNumber
+from ipc_helpers.panels import stops
+from ipc_helpers.trace import RECEIVE, SEND
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 expect.set_options(timeout=30_000)  # five seconds are not always enough on a busy machine
 CANCELLED_WITHIN = 10_000  # milliseconds to a free panel after Cancel: a tenth of a second is usual
 LAST_OUTPUT = "children left: 0"
-MESSAGES = ("Messages", "1", "2", "100000")
-PAYLOAD = ("Payload (bytes)", "0", "1", "1048576")
 
 
 @dataclass(frozen=True)
 class Play:
-    """A chapter's panel: its sliders, and what to type into its boxes for two short runs and a long one."""
+    """A chapter's panel: its experiment, what its first slider takes for two short runs, and a long run."""
 
-    sliders: list[tuple[str, str, str, str]]  # the label, the first two stops and the last
-    short: tuple[dict[str, int], dict[str, int]]
-    done: tuple[str, str]
-    alt: tuple[str, str]
+    experiment: Experiment
+    short: tuple[int, int]
     lane: str
     long: dict[str, int]
     exact: str = "Messages"
-    defaults: dict[str, int] = field(default_factory=dict)
+    controls: tuple[str, ...] = ()
     runs_on_release: bool = False
+
+    @property
+    def sliders(self) -> list[tuple[str, str, str, str]]:
+        """The label, the first two stops and the last of each slider."""
+        rules = self.experiment.rules().items()
+        numbers = [rule for name, rule in rules if isinstance(rule, WholeNumber) and self.has(name)]
+        ends = [(stops(rule)[0], stops(rule)[1], stops(rule)[-1]) for rule in numbers]
+        return [(rule.label, *map(str, stop)) for rule, stop in zip(numbers, ends, strict=True)]
+
+    @property
+    def defaults(self) -> dict[str, int]:
+        rules = self.experiment.rules().items()
+        return {
+            rule.label: getattr(self.experiment, name)
+            for name, rule in rules
+            if isinstance(rule, WholeNumber) and self.has(name)
+        }
+
+    def has(self, name: str) -> bool:
+        return name in (self.controls or self.experiment.rules())
+
+    def short_run(self, number: int) -> tuple[dict[str, int], str, str]:
+        """Return what to type, what the panel then says, and how the alt text begins."""
+        (first, *_), done = self.experiment.rules(), self.experiment.words.done
+        description = replace(self.experiment, **{first: number}).description
+        said = f"Done: {number} {done[SEND]}, {number} {done[RECEIVE]}."
+        return self.defaults | {self.sliders[0][0]: number}, said, description
 
 
 PLAYS = {
     "00-start-here": Play(
-        sliders=[MESSAGES],
-        short=({"Messages": 300}, {"Messages": 700}),
-        done=("Done: 300 put, 300 got.", "Done: 700 put, 700 got."),
-        alt=("300 messages of 64 bytes", "700 messages of 64 bytes"),
-        lane="consumer 1",
-        long={"Messages": 100_000},
+        QueueFlow(messages=100),
+        (300, 700),
+        "consumer 1",
+        {"Messages": 100_000},
+        controls=("messages",),
         runs_on_release=True,
     ),
     "01-processes": Play(
-        sliders=[("Processes", "1", "2", "16"), ("Argument (bytes)", "0", "1", "1048576")],
-        short=({"Processes": 2}, {"Processes": 3}),
-        done=("Done: 2 started, 2 up.", "Done: 3 started, 3 up."),
-        alt=("2 processes with an argument", "3 processes with an argument"),
-        lane="child 2",
-        long={"Processes": 16, "Argument (bytes)": 1_048_576},
+        ProcessStart(),
+        (2, 3),
+        "child 2",
+        {"Processes": 16, "Argument (bytes)": 1_048_576},
         exact="Argument (bytes)",
-        defaults={"Argument (bytes)": 0},
     ),
     "02-queue": Play(
-        sliders=[
-            MESSAGES,
-            PAYLOAD,
-            ("Producers", "1", "2", "4"),
-            ("Consumers", "1", "2", "4"),
-            ("maxsize (0: no bound)", "0", "1", "32767"),
-        ],
-        short=({"Messages": 300}, {"Messages": 700}),
-        done=("Done: 300 put, 300 got.", "Done: 700 put, 700 got."),
-        alt=("300 messages of 64 bytes", "700 messages of 64 bytes"),
-        lane="consumer 1",
-        long={"Messages": 100_000, "maxsize (0: no bound)": 1},
-        defaults={"Payload (bytes)": 64, "Producers": 1, "Consumers": 1, "maxsize (0: no bound)": 0},
+        QueueFlow(), (300, 700), "consumer 1", {"Messages": 100_000, "maxsize (0: no bound)": 1}
     ),
-    "03-pipe": Play(
-        sliders=[MESSAGES, PAYLOAD],
-        short=({"Messages": 300}, {"Messages": 700}),
-        done=("Done: 300 sent, 300 received.", "Done: 700 sent, 700 received."),
-        alt=("300 messages of 64 bytes", "700 messages of 64 bytes"),
-        lane="receiver",
-        long={"Messages": 100_000, "Payload (bytes)": 2_048},
-        defaults={"Payload (bytes)": 64},
-    ),
-    "04-inside-the-queue": Play(
-        sliders=[
-            ("Messages", "1", "2", "2000"),
-            PAYLOAD,
-            ("maxsize (0: no bound)", "0", "1", "32767"),
-            ("Pause (ms)", "0", "1", "20"),
-        ],
-        short=({"Messages": 30}, {"Messages": 70}),
-        done=("Done: 30 put, 30 got.", "Done: 70 put, 70 got."),
-        alt=("30 messages of 1,024 bytes", "70 messages of 1,024 bytes"),
-        lane="consumer",
-        long={"Messages": 1_000, "Pause (ms)": 20},
-        defaults={"Payload (bytes)": 1_024, "maxsize (0: no bound)": 0, "Pause (ms)": 1},
-    ),
+    "03-pipe": Play(PipeExchange(), (300, 700), "receiver", {"Messages": 100_000, "Payload (bytes)": 2_048}),
+    "04-inside-the-queue": Play(QueuePlaces(), (30, 70), "consumer", {"Messages": 1_000, "Pause (ms)": 20}),
     "05-patterns": Play(
-        sliders=[
-            ("Tasks", "1", "2", "200"),
-            ("Task length (ms)", "0", "1", "200"),
-            ("Unevenness (%)", "0", "1", "100"),
-            ("Workers", "1", "2", "8"),
-        ],
-        short=({"Tasks": 8}, {"Tasks": 12}),
-        done=("Done: 8 put, 8 done.", "Done: 12 put, 12 done."),
-        alt=("8 tasks of 25 ms", "12 tasks of 25 ms"),
-        lane="worker 1",
-        long={"Tasks": 200, "Task length (ms)": 50, "Workers": 1},
+        WorkerPool(),
+        (8, 12),
+        "worker 1",
+        {"Tasks": 200, "Task length (ms)": 50, "Workers": 1},
         exact="Tasks",
-        defaults={"Task length (ms)": 25, "Unevenness (%)": 50, "Workers": 4},
     ),
 }
-
-
 WITHOUT_PANEL = ("06-pitfalls",)
-NO_PLAY = Play(sliders=[], short=({}, {}), done=("", ""), alt=("", ""), lane="", long={})
 
 of_every_chapter = pytest.mark.parametrize("reader", [*PLAYS, *WITHOUT_PANEL], indirect=True, scope="module")
 of_every_panel = pytest.mark.parametrize("reader", PLAYS, indirect=True, scope="module")
@@ -136,7 +116,7 @@ of_every_panel = pytest.mark.parametrize("reader", PLAYS, indirect=True, scope="
 class Reader(NamedTuple):
     lab: Lab
     page: Page
-    play: Play
+    play: Any  # a Play, or None in a chapter without a panel
     console: list[str]
     requests: list[str]
 
@@ -174,7 +154,7 @@ def reader(desk: tuple[Lab, BrowserContext], request: pytest.FixtureRequest) -> 
     try:
         lab.open(page, f"{request.param}.ipynb")
         run_all(page, LAST_OUTPUT)
-        yield Reader(lab, page, PLAYS.get(request.param, NO_PLAY), console, requests)
+        yield Reader(lab, page, PLAYS.get(request.param), console, requests)
         if request.session.testsfailed == failed_before:
             lab.leave(page)
             ended_well = True
@@ -338,11 +318,12 @@ def test_run_shows_a_new_figure_and_its_numbers(reader: Reader) -> None:
     page, play = reader.page, reader.play
     figure = panel_of(page).locator("figure img")
     shown: list[str | None] = []
-    for values, done, alt in zip(play.short, play.done, play.alt, strict=True):
-        set_boxes(page, play.defaults | values)
+    for number in play.short:
+        values, done, alt = play.short_run(number)
+        set_boxes(page, values)
         press_run(page)
         expect(panel_of(page).get_by_text(done)).to_be_visible(timeout=30_000)
-        expect(figure).to_have_attribute("alt", re.compile(f"^{alt}"))
+        expect(figure).to_have_attribute("alt", re.compile(f"^{re.escape(alt)}"))
         shown.append(figure.get_attribute("src"))
     assert shown[0] != shown[1]
     expect(panel_of(page).locator("table")).to_contain_text(play.lane)
@@ -400,7 +381,8 @@ def test_axe_finds_no_serious_violation_in_output_and_prose(reader: Reader) -> N
     unnamed = [node for rule, node in serious if rule == "aria-input-field-name" and "noUi-handle" in node]
     handles = reader.page.locator(".noUi-handle").count()
     assert len(unnamed) == handles
-    assert handles in (len(reader.play.sliders), 2 * len(reader.play.sliders))  # and a reader's own worker
+    sliders = len(reader.play.sliders) if reader.play else 0
+    assert handles in (sliders, 2 * sliders)  # and a reader's own worker
     assert [item for item in serious if item[1] not in unnamed] == []
 
 
