@@ -8,30 +8,24 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-import queue
 import random
 import re
-import shutil
 import signal
-import subprocess
 import symtable
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nbformat
 import psutil
 import pytest
-from jupyter_client import KernelManager
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
-from refresh_outputs import ROOT, as_python, code_cells, find_chapters
+from kernels import SOON, Kernel, gone_within, is_running
+from refresh_outputs import as_python, code_cells, find_chapters
 
 import ipc_helpers
 from ipc_helpers import (
@@ -49,13 +43,13 @@ from ipc_helpers.processes import start_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ipc_helpers.processes import Child
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 
 AMPLE = 60.0  # seconds that a run or a cell may take when nothing ends it
-SOON = 10.0  # seconds: far more than an end takes
 PROMISED = 10.0  # seconds from the end of a kernel to the end of the children below it
 
 
@@ -259,153 +253,7 @@ def test_worker_is_killed_before_it_is_told_to_begin(
     assert still_there(killer.children) == []
 
 
-# A kernel, and the processes below it.
-
-LIBRARY_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
-
-
-class Kernel:
-    """A kernel as a notebook has it, in the notebooks' folder; it finds the tests' modules as well."""
-
-    def __enter__(self) -> Kernel:
-        # Short: the path of a forkserver's socket has at most some 100 characters, and the folder is in it.
-        self.folder = Path(tempfile.mkdtemp(prefix="ipc"))
-        # ipykernel captures what a child prints, unless it finds a variable of pytest's.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment |= {"TMPDIR": str(self.folder), "PYTHONPATH": os.pathsep.join(paths)}
-        self.manager = KernelManager(
-            kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
-        )
-        self.manager.start_kernel(
-            cwd=str(ROOT / "notebooks"),
-            env=environment,
-            extra_arguments=["--HistoryManager.enabled=False", "--log-level=ERROR"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._client = self.manager.client()
-        try:
-            self.wait_until_ready()
-        except BaseException:
-            self.manager.shutdown_kernel(now=True)
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # The manager would kill the resource tracker too, and the semaphores' files would stay.
-        with contextlib.suppress(psutil.NoSuchProcess):  # killed already, by the test
-            workers, library = self.workers(), self.library_processes()
-            for process in [psutil.Process(self.pid), *workers]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            gone_within(SOON, library)
-        self._client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def wait_until_ready(self) -> None:
-        """Connect to a kernel that was started, or restarted, and wait until it answers."""
-        # Anew: a client that was connected to the kernel before it may stay deaf to this one.
-        self._client.stop_channels()
-        self._client = self.manager.client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=AMPLE)
-        # What a kernel tells before its client is connected is lost: ask until it is heard.
-        asked: set[str] = set()
-        heard = ""
-        ends_at = time.monotonic() + AMPLE
-        while heard not in asked:
-            assert time.monotonic() < ends_at, "the kernel is not heard"
-            asked.add(self._client.kernel_info())
-            with contextlib.suppress(queue.Empty):
-                heard = self._client.get_iopub_msg(timeout=0.2)["parent_header"].get("msg_id", "")
-        # Not from the manager: on Windows it may know a launcher alone, which started the kernel.
-        self.pid = int(self.run("import os\nprint(os.getpid())"))
-        self._semaphores = self.run("import leftovers\nprint(leftovers.name_semaphores())").strip()
-
-    def begin(self, code: str, until: str = "") -> str:
-        """Start a cell; return its id once it runs and has printed what to wait for."""
-        cell: str = self._client.execute(code)
-        text = ""
-        for message in self._messages(cell):
-            text += message["content"].get("text", "")  # of a stream
-            if message["msg_type"] in ("execute_input", "stream") and until in text:
-                return cell
-        raise AssertionError(f"the cell ended before {until!r}: {text}")
-
-    def end(self, cell: str) -> tuple[str, str]:
-        """Wait for the end of a cell; return "ok" or the exception that ended it, and what was printed."""
-        # Not from the reply: ipykernel sends none when an interrupt comes right after the cell's last line.
-        how, text = "ok", ""
-        for message in self._messages(cell):
-            how = message["content"].get("ename", how)
-            # What an interrupted child writes as it ends goes to stderr, and may land in a later cell.
-            if message["content"].get("name") == "stdout":
-                text += message["content"]["text"]
-        return how, text
-
-    def run(self, code: str) -> str:
-        """Run a cell to its end; return what it printed."""
-        how, text = self.end(self.begin(code))
-        assert how == "ok", (how, code)
-        return text
-
-    def _messages(self, cell: str) -> Iterator[dict[str, Any]]:
-        """Yield what the kernel tells of a cell, up to its end."""
-        state = ""
-        while state != "idle":
-            message = self._client.get_iopub_msg(timeout=AMPLE)
-            if message["parent_header"].get("msg_id") == cell:
-                yield message
-                state = message["content"].get("execution_state", "")
-
-    def interrupt(self) -> None:
-        self.manager.interrupt_kernel()
-
-    def workers(self) -> list[psutil.Process]:
-        """Return the processes below the kernel, without those of the standard library's own."""
-        library = self.library_processes()
-        return [
-            process
-            for process in psutil.Process(self.pid).children(recursive=True)
-            if process not in library and is_running(process)
-        ]
-
-    def library_processes(self) -> list[psutil.Process]:
-        """Return the resource tracker and the forkserver, as far as there are any."""
-        found = []
-        for process in psutil.Process(self.pid).children():  # a child of the forkserver has its command line
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if any(name in " ".join(process.cmdline()) for name in LIBRARY_PROCESSES):
-                    found.append(process)
-        return found
-
-    def semaphores(self) -> list[Path]:
-        """Return the files of the kernel's semaphores, on Linux."""
-        return list(Path("/dev/shm").glob(f"sem.{self._semaphores.strip('/')}-*"))
-
-    def check_goes_on(self) -> None:
-        """Check that no worker is left, or will be soon, and that the kernel runs another cell."""
-        assert gone_within(SOON, self.workers())
-        assert self.run("print(6 * 7)") == "42\n"
-
-
-def gone_within(seconds: float, processes: list[psutil.Process]) -> bool:
-    """Wait until processes have ended; say whether they have."""
-    ends_at = time.monotonic() + seconds
-    while any(map(is_running, processes)):
-        if time.monotonic() > ends_at:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def is_running(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+# A kernel is interrupted, killed, restarted.
 
 
 @pytest.fixture(scope="module")
@@ -455,20 +303,6 @@ def test_raw_cells_start_daemons(chapter: str) -> None:
 
 def test_some_cells_are_raw() -> None:
     assert RAW_CELLS["02-queue"] != []
-
-
-@pytest.mark.parametrize(
-    ("source", "found"),
-    [
-        ("ctx.Process(target=work, daemon=True).start()", []),
-        ("text = 'ctx.Process(target=work)'", []),
-        ("child = ctx.Process(target=work)", ["ctx.Process(target=work)"]),
-        ("child = ctx.Process(target=work, daemon=False)", ["ctx.Process(target=work, daemon=False)"]),
-        ("multiprocessing.SpawnProcess(target=daemon)", ["multiprocessing.SpawnProcess(target=daemon)"]),
-    ],
-)
-def test_a_process_that_is_no_daemon_is_found_out(source: str, found: list[str]) -> None:
-    assert not_daemons(f"if True:\n    {source}") == found
 
 
 # The kernel is interrupted in a raw cell.

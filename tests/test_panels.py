@@ -78,22 +78,19 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_cell_that_runs_again_closes_the_panels_of_its_run_before(tmp_path: Path) -> None:
-    kernel = Kernel(tmp_path)
-    try:
+def test_a_cell_that_runs_again_closes_the_panels_of_its_run_before() -> None:
+    with Kernel() as kernel:
         kernel.run(
             "from ipc_helpers import Panel, QueueFlow\nfrom ipywidgets.widgets.widget import _instances"
         )
         two = "panels = [Panel(QueueFlow()), Panel(QueueFlow())]\nprint(len(_instances))"
-        counts = [int(kernel.run(two, "cell 1")) for _ in range(10)]
+        counts = [int(kernel.show(two, "cell 1")) for _ in range(10)]
         assert counts == counts[:1] * 10
         assert kernel.run("print([panel.widget.comm is None for panel in panels])") == "[False, False]\n"
-        other = int(kernel.run("other = Panel(QueueFlow())\nprint(len(_instances))", "cell 2"))
+        other = int(kernel.show("other = Panel(QueueFlow())\nprint(len(_instances))", "cell 2"))
         assert other == counts[0] // 2 * 3, "another cell's panels stay"
         kernel.run("other.close()")
         assert int(kernel.run("print(len(_instances))")) == counts[0]
-    finally:
-        kernel.end()
 
 
 def test_a_panel_that_is_closed_ends_its_run(panel: Panel) -> None:

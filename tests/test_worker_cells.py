@@ -302,29 +302,29 @@ def test_the_magic_in_a_folder_that_cannot_be_written_to(
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    kernel = Kernel(tmp_path_factory.mktemp("kernel"))
-    yield kernel
-    kernel.end()
+def kernel() -> Iterator[Kernel]:
+    with Kernel() as kernel:
+        kernel.run("%load_ext ipc_helpers")
+        yield kernel
 
 
 def test_an_edit_that_renames_a_function_leaves_no_old_one(kernel: Kernel) -> None:
-    kernel.run("%%worker\ndef before():\n    pass", "cell 1")
-    kernel.run("%%worker\ndef after():\n    pass", "cell 1")
-    kernel.run("%%worker\ndef other():\n    pass", "cell 2")
+    kernel.show("%%worker\ndef before():\n    pass", "cell 1")
+    kernel.show("%%worker\ndef after():\n    pass", "cell 1")
+    kernel.show("%%worker\ndef other():\n    pass", "cell 2")
     there = "print([name in globals() for name in ('before', 'after', 'other')])"
-    assert kernel.run(there, "cell 3") == "[False, True, True]\n"
-    kernel.run("%%worker\ndef (", "cell 1")
-    assert kernel.run(there, "cell 3") == "[False, False, True]\n"
+    assert kernel.show(there, "cell 3") == "[False, True, True]\n"
+    kernel.show("%%worker\ndef (", "cell 1")
+    assert kernel.show(there, "cell 3") == "[False, False, True]\n"
 
 
 def test_an_error_is_shown_without_frames_of_the_package(kernel: Kernel) -> None:
-    shown = kernel.run("%%worker\ndef work()\n    return 3")
+    shown = kernel.show("%%worker\ndef work()\n    return 3")
     assert shown.startswith('  File "worker cell", line 2\n    def work()\n')
     assert shown.splitlines()[-1].startswith("SyntaxError: ")
-    shown = kernel.run("%%worker shapes\ndef work():\n    return 3")
+    shown = kernel.show("%%worker shapes\ndef work():\n    return 3")
     assert shown == "ValueError: %%worker stands alone in its line, without 'shapes'"
-    shown = kernel.run("%%worker\nwork = 1 / 0")
+    shown = kernel.show("%%worker\nwork = 1 / 0")
     assert "----> 2 work = 1 / 0" in shown
     assert "worker_cells.py" not in shown
 
@@ -332,13 +332,13 @@ def test_an_error_is_shown_without_frames_of_the_package(kernel: Kernel) -> None
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_a_kernel_that_was_killed_and_restarted_sweeps_its_old_folder(kernel: Kernel) -> None:
     where = "import ipc_helpers.worker_cells as w; print(w._folder)"
-    kernel.run("%%worker\ndef work():\n    return 1")
+    kernel.show("%%worker\ndef work():\n    return 1")
     old = Path(kernel.run(where).strip())
-    kernel.client.stop_channels()
     kernel.manager.restart_kernel(now=True)  # kills it
     assert old.exists()
-    kernel.connect()
-    kernel.run("%%worker\ndef work():\n    return 1")
+    kernel.wait_until_ready()
+    kernel.run("%load_ext ipc_helpers")
+    kernel.show("%%worker\ndef work():\n    return 1")
     new = Path(kernel.run(where).strip())
     assert [old.exists(), new.exists()] == [False, True]
 
