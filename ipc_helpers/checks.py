@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipc_helpers.diagnosis import diagnose
+from ipc_helpers.trials import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -207,6 +208,18 @@ class NotRightError(AssertionError):
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]  # the frames of the check tell a student nothing
+
+
+def returned_instead(
+    seen: Seen,
+    name: str,
+    hint: str = "nobody sees what a process returns; put it into the queue",
+) -> Mistake | None:
+    """Return what is wrong with a worker that put nothing, where it returned something."""
+    returned = seen.facts.get("returned")
+    if returned is None or returned == NOTHING:
+        return None
+    return Mistake(f"the worker returned {short(returned)}, and put nothing", hint, seen.line_of(name))
 
 
 def short(value: object) -> str:

@@ -105,21 +105,6 @@ def test_a_stored_output_that_changed_is_refreshed(usual: Path, refreshed: bytes
     assert after[2].outputs != before[2].outputs, "outputs of two runs in one file"
 
 
-def test_an_edit_to_a_cell_above_draws_the_picture_anew(usual: Path) -> None:
-    before = cells_of(usual)
-    edit(usual, 1, source="7 * 6")
-    assert refresh(usual) == 0
-    after = cells_of(usual)
-    assert after[1].outputs == before[1].outputs
-    assert after[2].outputs != before[2].outputs
-
-
-def test_a_lost_picture_is_drawn_anew(usual: Path) -> None:
-    edit(usual, 2, outputs=[])
-    assert refresh(usual) == 0
-    assert cells_of(usual)[2].outputs
-
-
 def test_all_draws_the_picture_anew(usual: Path) -> None:
     before = cells_of(usual)
     assert refresh_outputs.main(["--all", str(usual)]) == 0

@@ -91,14 +91,6 @@ def excuses_nothing(workflow: Workflow) -> Iterator[str]:
                 yield f"{name} has a part that may be left out, or fail"
 
 
-def needs_jobs_that_are_there(workflow: Workflow) -> Iterator[str]:
-    for name, job in workflow["jobs"].items():
-        needed = job.get("needs", [])
-        for other in [needed] if isinstance(needed, str) else needed:
-            if other not in workflow["jobs"]:
-                yield f"{name} needs {other}, which is no job"
-
-
 def pins_actions_to_a_major_version(workflow: Workflow) -> Iterator[str]:
     for name, job in workflow["jobs"].items():
         for step in job["steps"]:
@@ -159,7 +151,6 @@ CHECKS: tuple[Callable[[Workflow], Iterator[str]], ...] = (
     runs_on_each_change_and_weekly,
     bounds_each_job,
     excuses_nothing,
-    needs_jobs_that_are_there,
     pins_actions_to_a_major_version,
     uses_the_python_that_it_sets_up,
     covers_systems_and_both_ends,

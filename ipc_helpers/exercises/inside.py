@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipc_helpers.checks import Exercise, Mistake, listed
-from ipc_helpers.trials import NOTHING, inside
+from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead
+from ipc_helpers.trials import inside
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen
-
-
-def _returned_instead(seen: Seen, name: str, hint: str) -> Mistake | None:
-    returned = seen.facts.get("returned")
-    if returned in (None, NOTHING):
-        return None
-    return Mistake(f"the worker returned {returned!r}, and put nothing", hint, seen.line_of(name))
 
 
 def _judge_send_states(seen: Seen) -> str | Mistake:
@@ -25,7 +18,7 @@ def _judge_send_states(seen: Seen) -> str | Mistake:
     line = seen.line_of("put", "put_nowait", "send_states")
     if messages == [["a"], ["a", "b"], ["a", "b", "c"]]:
         return "the list came as it was at each put: with one letter, with two and with three"
-    if not messages and (mistake := _returned_instead(seen, "send_states", "put the list after each letter")):
+    if not messages and (mistake := returned_instead(seen, "send_states", "put the list after each letter")):
         return mistake
     if messages == [["a", "b", "c"]] * 3:
         what = "three messages came, and each was ['a', 'b', 'c'], the list as it was at the end"
@@ -52,7 +45,7 @@ def _judge_put_or_describe(seen: Seen) -> str | Mistake:
         what = "put() took a value that can't be pickled, and the feeder thread dropped it"
         hint = "put() raises nothing then. Find out whether pickle takes the value before you put it"
         return Mistake(what, hint, line)
-    if not messages and (mistake := _returned_instead(seen, "put_or_describe", "put one for each value")):
+    if not messages and (mistake := returned_instead(seen, "put_or_describe", "put one for each value")):
         return mistake
     if messages == [1, "three"]:
         what = "the two values that can't be pickled were left out"
@@ -124,7 +117,7 @@ def _judge_in_order(seen: Seen) -> str | Mistake:
     line = seen.line_of("put", "put_nowait", "in_order")
     values = [value for value in results if value is not None]
     if not results and (
-        mistake := _returned_instead(seen, "in_order", "put the values into the queue for the results")
+        mistake := returned_instead(seen, "in_order", "put the values into the queue for the results")
     ):
         return mistake
     if len(got) < len(inside.VALUES):

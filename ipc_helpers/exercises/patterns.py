@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ipc_helpers.checks import Exercise, Mistake, listed
-from ipc_helpers.trials import NOTHING, patterns
+from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead
+from ipc_helpers.trials import patterns
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen
@@ -26,20 +26,11 @@ def _last_put(seen: Seen) -> int | None:
     return max((call.lineno + 1 for call in calls if getattr(call.func, "attr", "") in puts), default=None)
 
 
-def _returned_instead(seen: Seen, name: str) -> Mistake | None:
-    """Return what is wrong with a worker that put nothing, and returned something."""
-    returned = seen.facts.get("returned")
-    if returned is None or returned == NOTHING:
-        return None
-    hint = "nobody sees what the function of a process returns; put it into the queue"
-    return Mistake(f"the worker returned {returned!r}, and put nothing", hint, seen.line_of(name))
-
-
 def _judge_send_to_all(seen: Seen) -> str | Mistake:
     messages = seen.facts["messages"]
     expected, consumers = list(patterns.MESSAGES), patterns.CONSUMERS
     line = seen.line_of("put", "put_nowait", "send_to_all")
-    if not messages and (mistake := _returned_instead(seen, "send_to_all")):
+    if not messages and (mistake := returned_instead(seen, "send_to_all")):
         return mistake
     if any(isinstance(message, (list, tuple)) for message in messages):
         return Mistake("a list came in one message", "call put() once for each message", _last_put(seen))
@@ -71,7 +62,7 @@ def _judge_keep_even(seen: Seen) -> str | Mistake:
     numbers = [message for message in messages if message is not None]
     sentinels = len(messages) - len(numbers)
     line = seen.line_of("put", "put_nowait", "keep_even")
-    if not messages and (mistake := _returned_instead(seen, "keep_even")):
+    if not messages and (mistake := returned_instead(seen, "keep_even")):
         return mistake
     if sorted(map(repr, numbers)) != sorted(map(repr, _EVEN)):
         what = f"of the numbers 1 to 6, {listed(sorted(numbers, key=repr))} came out of the stage"
@@ -96,7 +87,7 @@ def _judge_answer(seen: Seen) -> str | Mistake:
     unfinished, counts, put = facts["unfinished"], facts["counts"], len(patterns.TASKS) + 1
     results = [tuple(item) if isinstance(item, list) else item for item in facts["results"]]
     line = seen.line_of("task_done", "answer")
-    if not results and (mistake := _returned_instead(seen, "answer")):
+    if not results and (mistake := returned_instead(seen, "answer")):
         return mistake
     if results != _ANSWERS:
         what = f"out of the results came {listed(results)}"

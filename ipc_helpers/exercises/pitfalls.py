@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers.checks import Exercise, Mistake, listed, short
-from ipc_helpers.trials import NOTHING, pitfalls
+from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead, short
+from ipc_helpers.trials import pitfalls
 
 if TYPE_CHECKING:
     from ipc_helpers.checks import Seen
@@ -86,7 +86,6 @@ def _judge_exit_codes(seen: Seen) -> str | Mistake:
 
 def _judge_serve(seen: Seen) -> str | Mistake:
     results, few = _tuples(seen.facts.get("results")), _tuples(seen.facts.get("few"))
-    returned = seen.facts.get("returned")
     good, late = ("3.5", 3.5), ("4", 4.0)
     bad = ("3,50", repr(ValueError("could not convert string to float: '3,50'")))
     line = seen.line_of("put", "put_nowait", "serve")
@@ -97,9 +96,8 @@ def _judge_serve(seen: Seen) -> str | Mistake:
             )
         what = f"after the last task nothing came, and out of the results came {listed(few)}"
         return Mistake(what, "when no task comes in time, return, and put nothing", line)
-    if not results and returned not in (None, NOTHING):
-        what = f"the worker returned {short(returned)}, and put nothing"
-        return Mistake(what, "put a result for each task", seen.line_of("serve"))
+    if not results and (mistake := returned_instead(seen, "serve", "put a result for each task")):
+        return mistake
     if (pitfalls.AFTER, float(pitfalls.AFTER)) in results:
         what = "after None, a task was answered"
         return Mistake(what, "None says that the worker is to end", seen.line_of("get", "serve"))

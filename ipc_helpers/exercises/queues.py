@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipc_helpers.checks import Exercise, Mistake, listed
+from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead
 from ipc_helpers.trials import NOTHING, queues
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ def _judge_send_numbers(seen: Seen) -> str | Mistake:
     line = seen.line_of("put", "put_nowait", "send_numbers")
     if messages == [0, 1, 2, 3, 4, None]:
         return "the numbers 0 to 4 came out of the queue in order, and the sentinel after them"
-    if not messages and seen.facts["returned"] not in (None, NOTHING):
-        what = f"the worker returned {seen.facts['returned']!r}, and put nothing"
-        hint = "nobody sees what the function of a process returns; put each number into the queue"
-        return Mistake(what, hint, seen.line_of("send_numbers"))
+    if not messages and (mistake := returned_instead(seen, "send_numbers")):
+        return mistake
     if messages == [0, 1, 2, 3, 4]:
         hint = "a consumer learns from a last message, None, that no more will come"
         return Mistake("the numbers came, but no sentinel", hint, line)

@@ -153,6 +153,14 @@ def _get_what_is_there(queue: Any) -> list[Any]:
     return messages
 
 
+def count_unfinished(tasks: Any) -> int:
+    """Take all that is unfinished in a JoinableQueue, and count it: macOS has no way to ask."""
+    count = 0
+    while tasks._unfinished_tasks.acquire(False):
+        count += 1
+    return count
+
+
 def _work(function: Callable[..., Any], args: tuple[Any, ...], end: Connection, stays: bool) -> None:
     end.send(None)  # it is up
     value = function(*args)

@@ -7,7 +7,7 @@ import pickle
 from multiprocessing import connection
 from threading import Lock
 
-from ipc_helpers.trials import Around, Trial, get_all
+from ipc_helpers.trials import Around, Trial, count_unfinished, get_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def do_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     trial = Trial(ctx, Around(_with_work, worker), tasks)
     trial.is_back(None)
     done, returned = _pair(trial.returned)
-    return {"done": done, "unfinished": _count_unfinished(tasks), "returned": returned}
+    return {"done": done, "unfinished": count_unfinished(tasks), "returned": returned}
 
 
 def in_order(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _with_work(worker: Worker, tasks: Any) -> Any:
     done = []
 
     def work(task: Any) -> None:
-        unfinished = _count_unfinished(tasks)
+        unfinished = count_unfinished(tasks)
         for _ in range(unfinished):
             tasks._unfinished_tasks.release()
         done.append((task, unfinished))
@@ -208,14 +208,6 @@ def _get_to_the_end(queue: Any) -> list[Any]:
         while True:
             messages.append(pickle.loads(queue._reader.recv_bytes()))
     return [message for message in messages if message != BLOCK]
-
-
-def _count_unfinished(tasks: Any) -> int:
-    """Take all that is unfinished, and count it: macOS has no way to ask."""
-    count = 0
-    while tasks._unfinished_tasks.acquire(False):
-        count += 1
-    return count
 
 
 def _pair(value: Any) -> tuple[list[Any], Any]:

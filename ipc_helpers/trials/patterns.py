@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from multiprocessing import active_children
 
-from ipc_helpers.trials import Around, Trial, get_all
+from ipc_helpers.trials import Around, Trial, count_unfinished, get_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def answer(ctx: Any, worker: Worker) -> dict[str, Any]:
     messages = get_all(results, trial)
     pairs = [item for item in messages if isinstance(item, (list, tuple)) and len(item) == 2]
     counts = {str(task): root.unfinished for task, root in pairs if isinstance(root, _Root)}
-    unfinished = _count_unfinished(tasks)
+    unfinished = count_unfinished(tasks)
     return {"results": messages, "counts": counts, "unfinished": unfinished, "returned": trial.returned}
 
 
@@ -131,20 +131,12 @@ class _CountingRoot:
         self.tasks = tasks
 
     def __call__(self, task: Any) -> _Root:
-        unfinished = _count_unfinished(self.tasks)
+        unfinished = count_unfinished(self.tasks)
         for _ in range(unfinished):
             self.tasks._unfinished_tasks.release()
         root = _Root(math.sqrt(task))
         root.unfinished = unfinished
         return root
-
-
-def _count_unfinished(tasks: Any) -> int:
-    """Take all that is unfinished, and count it: macOS has no way to ask."""
-    count = 0
-    while tasks._unfinished_tasks.acquire(False):
-        count += 1
-    return count
 
 
 class _Pages:

@@ -6,10 +6,9 @@ import contextlib
 import os
 import sys
 import time
-from functools import partial
 from multiprocessing import connection
 
-from ipc_helpers.trials import Trial
+from ipc_helpers.trials import Around, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def prove(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 def count_all(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a worker start a child for each of three texts; each child waits until all have begun."""
     counts = CountWords(ctx, TEXTS)  # its events are there for as long as this one refers to them
-    trial = Trial(ctx, _around(_called_from_here, worker), ctx, counts, list(TEXTS))
+    trial = Trial(ctx, Around(_called_from_here, worker), ctx, counts, list(TEXTS))
     _wait(trial)
     return {
         "returned": trial.returned,
@@ -65,7 +64,7 @@ def count_all(ctx: Any, worker: Worker) -> dict[str, Any]:
 
 def wait_or_end(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a worker watch a process that returns, one that leaves with exit code 3, and one that stays."""
-    trial = Trial(ctx, _around(_with_processes, worker), ctx)
+    trial = Trial(ctx, Around(_with_processes, worker), ctx)
     _wait(trial)
     seen = trial.returned if isinstance(trial.returned, dict) else {}
     return {**seen, "exitcode": trial.process.exitcode}
@@ -73,7 +72,7 @@ def wait_or_end(ctx: Any, worker: Worker) -> dict[str, Any]:
 
 def try_all(ctx: Any, worker: Worker, attempt: Worker) -> dict[str, Any]:
     """Have a worker run a function in a child for each of three numbers, one of which makes it raise."""
-    trial = Trial(ctx, _around(_called_from_here, worker), ctx, Halve(), list(NUMBERS))
+    trial = Trial(ctx, Around(_called_from_here, worker), ctx, Halve(), list(NUMBERS))
     _wait(trial)
     return {"returned": trial.returned, "alive": trial.children, "exitcode": trial.process.exitcode}
 
@@ -165,12 +164,6 @@ def _refuse(parent: int, name: str) -> None:
 
 
 # What runs around a worker, in its process.
-
-
-def _around(function: Worker, worker: Worker) -> Worker:
-    around: Any = partial(function, worker)
-    around.__name__ = getattr(worker, "__name__", "worker")  # its process is called by that
-    return around  # type: ignore[no-any-return]
 
 
 def _called_from_here(worker: Worker, ctx: Any, function: Any, values: list[Any]) -> Any:

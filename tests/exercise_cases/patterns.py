@@ -111,7 +111,7 @@ CASES = {
                         "    return len(list(iter(inbox.get, None)))\n"
                     ),
                 },
-                "and put nothing. Hint: nobody sees what the function of a process returns",
+                "and put nothing. Hint: nobody sees what a process returns",
                 "def keep_even(inbox, outbox):",
             ),
             "predicts one sentinel": Mutant(
