@@ -211,9 +211,7 @@ class NotRightError(AssertionError):
 
 
 def returned_instead(
-    seen: Seen,
-    name: str,
-    hint: str = "nobody sees what a process returns; put it into the queue",
+    seen: Seen, name: str, hint: str = "nobody sees what a process returns; put it into the queue"
 ) -> Mistake | None:
     """Return what is wrong with a worker that put nothing, where it returned something."""
     returned = seen.facts.get("returned")

@@ -114,13 +114,7 @@ def check_environment() -> Environment:
     start_methods = tuple(multiprocessing.get_all_start_methods())
     context = multiprocessing.get_context("spawn" if "spawn" in start_methods else start_methods[0])
     child = _child()
-    findings = (
-        _python(),
-        *_packages(),
-        _start_methods(start_methods),
-        child,
-        _semaphores(context),
-    )
+    findings = (_python(), *_packages(), _start_methods(start_methods), child, _semaphores(context))
     return Environment(findings, start_methods, child.verdict == FINE)
 
 

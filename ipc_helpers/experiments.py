@@ -516,11 +516,7 @@ class QueuePlaces(_MessageExperiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words = Words(
-        "message",
-        {SEND: "put", RECEIVE: "get"},
-        {SEND: "put", WRITE: "written", RECEIVE: "got"},
-    )
+    words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", WRITE: "written", RECEIVE: "got"})
     roles: ClassVar = {
         "producer": Role(
             queues.produce,

@@ -57,12 +57,7 @@ _installed = False
 
 
 def observe(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    folder: str,
-    looks_at: int,
-    ends_at: int,
-    output: Any,
+    function: Callable[..., Any], args: tuple[Any, ...], folder: str, looks_at: int, ends_at: int, output: Any
 ) -> Any:
     """Run a function in this process, and observe it and every process below it.
 

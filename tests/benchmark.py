@@ -1,15 +1,14 @@
 """Measure what the package costs, as ratios within one interleaved run.
 
-    .uv/bin/uv run python tests/benchmark.py [--rounds N] [--parts abcde] [--against PATH]
+    .uv/bin/uv run python tests/benchmark.py [--rounds N] [--parts abcd] [--against PATH]
 
-It prints five tables: how long a ProcessGroup takes to the first message of a child, against a plain
+It prints four tables: how long a ProcessGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow and PipeExchange are with their records, against a bare loop over the same
-queue or pipe; whether QueueFlow's rate and memory stay the same for more messages; how long a released slider
-takes to show a new figure; and what diagnose adds to a run of one second. The times are those of one machine
-at one moment. The ratios carry over.
+queue or pipe; how long a released slider takes to show a new figure; and what diagnose adds to a run of one
+second. The times are those of one machine at one moment. The ratios carry over.
 
 PATH is another checkout, made by ``git worktree add PATH HEAD~1`` for example. An interpreter for each of the
-two trees then measures (a), (b) and the kernel's part of (d) in the same rounds, in random order.
+two trees then measures (a), (b) and the kernel's part of (c) in the same rounds, in random order.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from functools import cache, partial
 from operator import truediv
@@ -41,11 +39,9 @@ if TYPE_CHECKING:
     Values = dict[str, list[float]]
 
 TESTS = Path(__file__).resolve().parent
-COUNTS = (1_000, 10_000, 100_000)
-BOUNDED, UNBOUNDED = {"maxsize": 64}, {"maxsize": 0}
 KINDS: dict[str, dict[str, int]] = {
-    "Queue": UNBOUNDED,
-    "Queue, maxsize=64": BOUNDED,
+    "Queue": {"maxsize": 0},
+    "Queue, maxsize=64": {"maxsize": 64},
     "one-way pipe": {"duplex": False},
     "duplex pipe": {"duplex": True},
 }
@@ -55,9 +51,9 @@ SECONDS = 60.0
 def main() -> int:
     parser = argparse.ArgumentParser("benchmark.py", description="Measure what the package costs.")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of part b; others in proportion (20)")
-    parser.add_argument("--parts", default="abcde", help="which to run (abcde)")
+    parser.add_argument("--parts", default="abcd", help="which to run (abcd)")
     parser.add_argument("--messages", type=int, default=20_000, help="messages of a run in part b (20000)")
-    parser.add_argument("--against", type=tree, metavar="PATH", help="another checkout, for parts a, b and d")
+    parser.add_argument("--against", type=tree, metavar="PATH", help="another checkout, for parts a, b and c")
     options = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}, {sys.platform}; median (quartiles)")
     roots = {"this": TESTS.parent} | ({"other": options.against} if options.against else {})
@@ -68,10 +64,8 @@ def main() -> int:
         if "b" in options.parts:
             measure_records(trees, options.rounds, options.messages)
         if "c" in options.parts:
-            measure_growth(trees["this"], (options.rounds + 1) // 2)
-        if "d" in options.parts:
             measure_slider(trees, 3 * options.rounds)
-        if "e" in options.parts:
+        if "d" in options.parts:
             measure_diagnose(trees["this"], (options.rounds + 1) // 2)
     return 0
 
@@ -256,63 +250,11 @@ def bare_loops(context: Any, maxsize: int | None = None, duplex: bool = False) -
     return context.Pipe(duplex=False)[::-1], (workers.send_all, workers.receive_all)
 
 
-# (c) More messages.
-
-
-def measure_growth(ask: Callable[..., float], rounds: int) -> None:
-    print(f"\n(c) QueueFlow with more messages, medians of {rounds} rounds; beside it, a bare loop's rate")
-    for parameters in (BOUNDED, UNBOUNDED):
-        values: dict[int, Values] = {count: {} for count in COUNTS}
-        for _ in range(rounds):
-            for count in random.sample(COUNTS, len(COUNTS)):
-                names = "rate", "bare_rate", "peak_memory"
-                calls: Calls = {name: partial(ask, name, count, parameters) for name in names}
-                for name, value in interleaved(1, calls).items():
-                    values[count].setdefault(name, []).extend(value)
-        for count in COUNTS:
-            rated, bare, memory = (statistics.median(values[count][name]) for name in names)
-            print(
-                f"    maxsize={parameters['maxsize']:<4} {count:7,}  {rated:8,.0f} a second"
-                f"  {memory / 2**20:6.1f} MiB   bare {bare:8,.0f}  ratio {ratio(values[count], *names[:2])}"
-            )
-        flat = flatness(values, "rate"), flatness(values, "bare_rate")
-        print(f"    {'':13}slowest to fastest {flat[0]}{'':20}bare {flat[1]}")
-
-
-def flatness(values: dict[int, Values], name: str) -> str:
-    """Return the lowest rate as a share of the highest."""
-    rates = [statistics.median(of_count[name]) for of_count in values.values()]
-    return f"{min(rates) / max(rates):.2f}"
-
-
-def peak_memory(count: int, parameters: dict[str, Any]) -> int:
-    """Return the most bytes that a child had, in a run of its own: to watch takes processor time, too."""
-    import psutil
-
-    own, done, peak = psutil.Process(), threading.Event(), 0
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.005):
-            for child in own.children():
-                with contextlib.suppress(psutil.Error):
-                    peak = max(peak, child.memory_info().rss)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        rate(count, parameters)
-    finally:
-        done.set()
-        thread.join(SECONDS)
-    return peak
-
-
-# (d) A released slider.
+# (c) A released slider.
 
 
 def measure_slider(trees: Trees, times: int) -> None:
-    print(f"\n(d) slider released to new figure, at 100 messages, {times} times, warm; less is better")
+    print(f"\n(c) slider released to new figure, at 100 messages, {times} times, warm; less is better")
     interleaved(1, in_each(trees, "released"))
     values = interleaved(times, in_each(trees, "released"))
     each = "   ".join(f"{name} {duration(seconds)}" for name, seconds in values.items())
@@ -397,11 +339,11 @@ Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=
         print(f"    in a browser    {duration(seconds[5:])}")
 
 
-# (e) What diagnose adds.
+# (d) What diagnose adds.
 
 
 def measure_diagnose(ask: Callable[..., float], rounds: int) -> None:
-    print(f"\n(e) a program of one second: its time in diagnose by a call's, {rounds} rounds; less is better")
+    print(f"\n(d) a program of one second: its time in diagnose by a call's, {rounds} rounds; less is better")
     for method in multiprocessing.get_all_start_methods():
         ask("called", method)  # warm: the resource tracker, the forkserver
         names = "diagnosed", "called"

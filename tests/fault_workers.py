@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import group_workers
 
@@ -38,35 +38,34 @@ def run_panel_and_groups(start_methods: Sequence[str]) -> None:
     panel.run.click()
     while "> 0 of" in panel.progress.value and not panel.wait(0.01):
         pass
-    with contextlib.ExitStack() as stack:
-        groups = []
-        for method in start_methods:
-            context = multiprocessing.get_context(method)
-            groups.append(group := stack.enter_context(ProcessGroup(context, deadline=NEVER)))
-            group.start(group_workers.sleep_long)
-            group.start(group_workers.send_without_reader)
-            group.start(group_workers.put_without_reader, context.Queue())
-            group.start(group_workers.compute)
-        _stay(groups)
+    _keep(
+        start_methods,
+        NEVER,
+        lambda context: [
+            (group_workers.sleep_long,),
+            (group_workers.send_without_reader,),
+            (group_workers.put_without_reader, context.Queue()),
+            (group_workers.compute,),
+        ],
+    )
 
 
 def hold_interpreters(start_methods: Sequence[str], deadline: float) -> None:
     """Keep a worker under each start method that is in one long call in C."""
+    _keep(start_methods, deadline, lambda context: [(group_workers.hold_the_interpreter,)])
+
+
+def _keep(start_methods: Sequence[str], deadline: float, calls: Any) -> None:
     with contextlib.ExitStack() as stack:
-        groups = []
         for method in start_methods:
             context = multiprocessing.get_context(method)
-            groups.append(group := stack.enter_context(ProcessGroup(context, deadline=deadline)))
-            group.start(group_workers.hold_the_interpreter)
-        _stay(groups)
-
-
-def _stay(groups: Sequence[ProcessGroup]) -> None:
-    for group in groups:
-        _wait_until_up(group)
-    time.sleep(0.2)  # they report a moment before they are at their place
-    _say_up()
-    time.sleep(NEVER)
+            group = stack.enter_context(ProcessGroup(context, deadline=deadline))
+            for function, *args in calls(context):
+                group.start(function, *args)
+            _wait_until_up(group)
+        time.sleep(0.2)  # they report a moment before they are at their place
+        _say_up()
+        time.sleep(NEVER)
 
 
 def _wait_until_up(group: ProcessGroup) -> None:

@@ -56,10 +56,7 @@ SUBMISSIONS: dict[str, dict[int, Callable[[str], str]]] = {
         1: replace("is not None", "!= 'never'"),  # adds None: raises, and then nothing comes any more
         2: replace("    producer.start()\n", "    producer.start()\n    producer.join()\n"),
     },
-    "wrong": {
-        0: replace("    queue.put(None)\n", ""),
-        3: replace("return (3, 2)", "return (3, 3)"),
-    },
+    "wrong": {0: replace("    queue.put(None)\n", ""), 3: replace("return (3, 2)", "return (3, 3)")},
     "syntax error": {0: replace("for number in range(count):", "for number in range(count)")},
 }
 POINTS = {"right": 6, "empty": 0, "hanging": 3, "wrong": 4, "syntax error": 5}

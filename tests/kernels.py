@@ -172,8 +172,9 @@ def gone_within(seconds: float, processes: list[psutil.Process]) -> bool:
     return True
 
 
-def is_running(process: psutil.Process) -> bool:
+def is_running(process: psutil.Process | int) -> bool:
     try:
+        process = psutil.Process(process) if isinstance(process, int) else process
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

@@ -100,11 +100,7 @@ PLAYS = {
     "03-pipe": Play(PipeExchange(), (300, 700), "receiver", {"Messages": 100_000, "Payload (bytes)": 2_048}),
     "04-inside-the-queue": Play(QueuePlaces(), (30, 70), "consumer", {"Messages": 1_000, "Pause (ms)": 20}),
     "05-patterns": Play(
-        WorkerPool(),
-        (8, 12),
-        "worker 1",
-        {"Tasks": 200, "Task length (ms)": 50, "Workers": 1},
-        exact="Tasks",
+        WorkerPool(), (8, 12), "worker 1", {"Tasks": 200, "Task length (ms)": 50, "Workers": 1}, exact="Tasks"
     ),
 }
 WITHOUT_PANEL = ("06-pitfalls",)

@@ -19,7 +19,7 @@ import refresh_outputs
 from nbclient import NotebookClient
 
 from ipc_helpers import DeadlineError, ProcessGroup, environment
-from ipc_helpers.environment import FINE, NOTE, PROBLEM, Environment, Finding, check_environment
+from ipc_helpers.environment import NOTE, PROBLEM, Environment, Finding, check_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,21 +175,6 @@ def test_a_free_threaded_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) ->
     assert finding(found, "Python").found.endswith("free-threaded")
     assert "diagnose refuses to run, and chapter 06 and the checks of the exercises fail" in found.problems[0]
     assert found.child_answered, "processes, queues and pipes work there"
-
-
-@pytest.mark.parametrize(
-    ("names", "verdict", "words"),
-    [
-        (("fork", "spawn", "forkserver"), FINE, ""),
-        (("spawn",), NOTE, "There is no fork and no forkserver here. Every cell works all the same"),
-        (("fork", "spawn"), NOTE, "There is no forkserver here."),
-        (("fork",), PROBLEM, "The start method spawn is missing"),
-    ],
-)
-def test_a_start_method_that_is_missing(names: tuple[str, ...], verdict: str, words: str) -> None:
-    shown = environment._start_methods(names)
-    assert (shown.found, shown.verdict) == (", ".join(names), verdict)
-    assert shown.words.startswith(words)
 
 
 # As a new user: run all cells in a kernel, in a Python that lacks something.

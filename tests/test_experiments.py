@@ -210,13 +210,6 @@ def test_parameters_stay_as_they_were_checked() -> None:
         QueueFlow().messages = 0  # type: ignore[misc]
 
 
-def test_rules_can_be_used_for_other_parameters() -> None:
-    with pytest.raises(ValueError, match=r"^size must be from 1 to 2,000, not 2,001"):
-        WholeNumber(1, 2_000, "Size").check("size", 2_001)
-    with pytest.raises(ValueError, match=r"^kind must be 'a' or 'b', not 'c'"):
-        Choice(("a", "b"), "Kind").check("kind", "c")
-
-
 def test_description_has_all_numbers() -> None:
     flow = QueueFlow(messages=2_000, payload=1, producers=2, consumers=1, maxsize=1_000)
     assert flow.description == "2,000 messages of 1 byte from 2 producers to 1 consumer, maxsize=1,000, spawn"
@@ -832,10 +825,7 @@ def test_own_worker_that_hangs_is_ended_at_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("worker", "complaint"),
     [
-        (
-            own_workers.put_something_else,
-            "'hello' is no message: it does not begin with a number",
-        ),
+        (own_workers.put_something_else, "'hello' is no message: it does not begin with a number"),
         (own_workers.put_for_ever, "far more messages went through here than there are"),
     ],
 )

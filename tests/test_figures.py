@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ipc_helpers.experiments import (
-    Experiment,
-    PipeExchange,
-    ProcessStart,
-    QueueFlow,
-    QueuePlaces,
-    Result,
-)
+from ipc_helpers.experiments import Experiment, PipeExchange, ProcessStart, QueueFlow, QueuePlaces, Result
 from ipc_helpers.figures import Picture, _drawing, _figure, _flow, draw, draw_journey
 from ipc_helpers.processes import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
@@ -337,6 +330,8 @@ def test_one_message_is_drawn() -> None:
     assert picture.alt.count(": no message.") == 6
     # No share of its time for one operation, which is all of it.
     assert picture.alt.count(": 1 put.") == picture.alt.count(": 1 got.") == 1
+    small = draw(QueueFlow(messages=1).run(deadline=AMPLE))
+    assert size_of(small.png)[1] < size_of(picture.png)[1], "a picture grows with its lanes"
 
 
 def test_100_000_messages_are_drawn() -> None:
@@ -347,14 +342,6 @@ def test_100_000_messages_are_drawn() -> None:
     assert size_of(picture.png)[0] == 900
     assert "producer 1: 100,000 put, 100% of its time inside put." in picture.alt
     assert "1,000 messages a second." in picture.alt
-
-
-def test_picture_grows_with_its_lanes(chosen: Result) -> None:
-    flow = QueueFlow(messages=4, payload=10, producers=1, consumers=1)
-    put = lane("producer 1", SEND, [(n, n + 1, n) for n in range(4)])
-    got = lane("consumer 1", RECEIVE, [(n + 1, n + 2, n) for n in range(4)])
-    small = draw(Result(flow, (put, got)))
-    assert size_of(small.png)[1] < size_of(draw(chosen).png)[1]
 
 
 def test_message_that_is_got_before_its_put_returned_is_not_minus_one() -> None:

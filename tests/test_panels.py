@@ -199,7 +199,7 @@ def test_second_click_on_run_is_ignored_while_a_run_goes_on(panel: Panel) -> Non
     assert panel.wait(SECONDS)
 
 
-def test_cancel_ends_the_run_soon_and_says_so(panel: Panel) -> None:
+def test_cancel_ends_the_run_soon_says_so_draws_it_up_to_then_and_frees_the_panel(panel: Panel) -> None:
     start_long_run(panel)
     assert not panel.wait(0)
     panel.cancel.click()
@@ -207,26 +207,9 @@ def test_cancel_ends_the_run_soon_and_says_so(panel: Panel) -> None:
     assert "Cancelled. Its processes are gone. The figure shows it up to then.<" in panel.status.value
     assert panel.result is not None
     assert panel.result.stopped
-    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
-
-
-def test_run_that_was_cancelled_is_drawn_up_to_then(panel: Panel) -> None:
-    panel.boxes["messages"].value = 20
-    panel.run.click()
-    assert panel.wait(SECONDS)
-    figure = panel.figure.value
-    start_long_run(panel)
-    panel.cancel.click()
-    assert panel.wait(SECONDS)
-    assert panel.figure.value != figure
     assert "It was ended after" in panel.figure.value
     assert "consumer 1" in panel.table.value
-
-
-def test_panel_runs_again_after_a_cancel(panel: Panel) -> None:
-    start_long_run(panel)
-    panel.cancel.click()
-    assert panel.wait(SECONDS)
+    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
     panel.boxes["messages"].value = 20
     panel.run.click()
     assert panel.wait(SECONDS)
@@ -291,13 +274,6 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
     assert words in panel.status.value
     assert 'role="alert"' in panel.status.value
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
-
-
-def test_status_says_that_an_interrupt_of_the_kernel_does_not_reach_a_run(panel: Panel) -> None:
-    start_long_run(panel)
-    assert "Interrupting the kernel does not" in panel.status.value
-    panel.cancel.click()
-    assert panel.wait(SECONDS)
 
 
 # What is shown of the controls, and sliders that start a run.
@@ -381,17 +357,6 @@ def test_run_in_another_panel_is_not_cancelled_by_the_run_that_was_to_follow(pan
     assert other.wait(SECONDS)
     assert panel.wait(SECONDS)
     assert "Done: 30 put" in other.status.value
-
-
-@pytest.mark.parametrize("experiment", [PipeExchange(messages=20, duplex=True), ProcessStart(processes=2)])
-def test_panel_of_each_experiment_runs(fonts: None, nothing_left: Path, experiment: Experiment) -> None:
-    panel = Panel(experiment)
-    assert panel.experiment == experiment
-    panel.run.click()
-    assert panel.wait(SECONDS)
-    assert 'role="status">Done: ' in panel.status.value
-    assert panel.result is not None
-    assert panel.result.experiment == experiment
 
 
 def test_choice_shows_its_names_and_holds_its_values() -> None:

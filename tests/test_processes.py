@@ -184,11 +184,7 @@ def test_group_works_outside_of_the_main_thread(context: BaseContext) -> None:
 
 def failure_of(context: BaseContext, function: Callable[..., Any], *arguments: Any) -> WorkerError:
     """Run a worker that fails beside one that would sleep on; return the error once both are gone."""
-    with (
-        ends_soon(),
-        pytest.raises(WorkerError) as caught,
-        ProcessGroup(context, deadline=AMPLE) as group,
-    ):
+    with ends_soon(), pytest.raises(WorkerError) as caught, ProcessGroup(context, deadline=AMPLE) as group:
         group.start(group_workers.sleep_long)
         group.start(function, *arguments, name="failing")
     assert caught.value.worker == "failing"
@@ -344,10 +340,7 @@ def test_worker_cannot_be_imported(context: BaseContext, monkeypatch: pytest.Mon
         assert child.result == 7, "under fork nothing is imported"
     else:
         error = failure_of(context, module.worker)
-        assert (error.kind, error.message) == (
-            "ModuleNotFoundError",
-            "No module named 'known_in_the_parent'",
-        )
+        assert (error.kind, error.message) == ("ModuleNotFoundError", "No module named 'known_in_the_parent'")
 
 
 def test_worker_is_not_in_its_module(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,11 +450,7 @@ def test_stuck_in_c_with_the_interpreter_held(spawn: BaseContext) -> None:
 
 def test_those_that_are_stuck_are_in_one_error(context: BaseContext) -> None:
     lock = context.Lock()
-    with (
-        lock,
-        pytest.raises(DeadlineError) as caught,
-        ProcessGroup(context, deadline=DEADLINE) as group,
-    ):
+    with lock, pytest.raises(DeadlineError) as caught, ProcessGroup(context, deadline=DEADLINE) as group:
         group.start(group_workers.sleep_long)
         returned = group.start(group_workers.add, 1, 2)
         group.start(group_workers.wait_for_lock, lock)
@@ -702,11 +691,7 @@ def test_block_that_catches_the_deadline_ends_cleanly(spawn: BaseContext) -> Non
 
 def test_block_raises(context: BaseContext) -> None:
     queue = context.Queue()
-    with (
-        ends_soon(),
-        pytest.raises(ZeroDivisionError),
-        ProcessGroup(context, deadline=AMPLE) as group,
-    ):
+    with ends_soon(), pytest.raises(ZeroDivisionError), ProcessGroup(context, deadline=AMPLE) as group:
         group.start(group_workers.sleep_long)
         group.start(group_workers.put_without_reader, queue)
         all_up(group)
@@ -715,11 +700,7 @@ def test_block_raises(context: BaseContext) -> None:
 
 def test_block_raises_at_once(context: BaseContext) -> None:
     """The children are killed while they start."""
-    with (
-        ends_soon(),
-        pytest.raises(ZeroDivisionError),
-        ProcessGroup(context, deadline=AMPLE) as group,
-    ):
+    with ends_soon(), pytest.raises(ZeroDivisionError), ProcessGroup(context, deadline=AMPLE) as group:
         for _ in range(4):
             group.start(group_workers.sleep_long)
         _ = 1 / 0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from kernels import is_running
 from refresh_outputs import ROOT, find_chapters
 
 from ipc_helpers import run_script
@@ -162,10 +163,7 @@ FAILURES: dict[str, list[dict[str, str]]] = {
         {", None, None": "", LAST_JOIN: "1 / 0"},
         {", None, None": "", LAST_JOIN: "os._exit(1)"},
     ],
-    "06_pitfalls": [
-        {"messages.put(": "time.sleep(99), (", "+ 30": "+ 1"},
-        STUCK | {"print(": "1 / 0  #"},
-    ],
+    "06_pitfalls": [{"messages.put(": "time.sleep(99), (", "+ 30": "+ 1"}, STUCK | {"print(": "1 / 0  #"}],
 }
 
 
@@ -355,7 +353,7 @@ def still_there(leader: subprocess.Popen[str]) -> list[str]:
     return [
         f"{process.pid}: {process.info['name']}"
         for process in psutil.process_iter(["name"])
-        if session_of(process.pid) == leader.pid and is_running(process.pid)
+        if session_of(process.pid) == leader.pid and is_running(process)
     ]
 
 
@@ -364,13 +362,6 @@ def session_of(pid: int) -> int | None:
         return os.getsid(pid)
     except OSError:  # it has ended, or is another user's
         return None
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
 
 
 def wait_until(holds: Callable[[], object], words: str) -> None:

@@ -71,11 +71,6 @@ def test_only_keeps_the_events_of_one_operation_in_their_order(track: Track) -> 
     assert len(Lane("server", b"").only(SEND)) == 0
 
 
-def test_empty_lane(track: Track) -> None:
-    lane = Lane("consumer 2", track.records())
-    assert (len(lane), list(lane), list(lane.column("number"))) == (0, [], [])
-
-
 def test_records_stay_what_they_were(track: Track) -> None:
     records = filled(track, EVENTS[:1]).records
     track.add(*EVENTS[1])

@@ -59,23 +59,29 @@ EDITS = """
 """
 
 
-@pytest.mark.parametrize("start_method", METHODS)
-def test_children_run_the_last_of_twenty_edits(start_method: str, tmp_path: Path) -> None:
-    """Of equal length, within a second, compiled modules kept: that fools a file that is written anew."""
-    script = tmp_path / "edits.py"
-    script.write_text(textwrap.dedent(EDITS))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment.pop("PYTHONPYCACHEPREFIX", None)
+def printed(program: str, folder: Path, *arguments: str) -> str:
+    """Run a program as a script, with compiled modules kept; return what it printed."""
+    script = folder / "program.py"
+    script.write_text(textwrap.dedent(program))
+    unwanted = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     done = subprocess.run(
-        [sys.executable, script, start_method],
-        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
+        [sys.executable, script, *arguments],
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("compiled: True\n", "")
-    assert list(tmp_path.glob("ipc_workers-*")) == []
+    assert done.stderr == ""
+    assert list(folder.glob("ipc_workers-*")) == []
+    return done.stdout
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_children_run_the_last_of_twenty_edits(start_method: str, tmp_path: Path) -> None:
+    """Of equal length, within a second, compiled modules kept: that fools a file that is written anew."""
+    assert printed(EDITS, tmp_path, start_method) == "compiled: True\n"
 
 
 def test_a_function_that_was_kept_runs_its_own_text() -> None:
@@ -101,28 +107,21 @@ FORKSERVER = """
     import multiprocessing
     from ipc_helpers import ProcessGroup, worker_cells
 
-    ctx = multiprocessing.get_context("forkserver")
-    with ProcessGroup(ctx, deadline=60) as group:
-        group.start(abs, -3)
-    assert worker_cells._folder is None
-    cell = worker_cells.define("def work():\\n    return 'found'\\n")
-    with ProcessGroup(ctx, deadline=60) as group:
-        child = group.start(cell.module.work)
-    print(child.result)
+    if __name__ == "__main__":
+        ctx = multiprocessing.get_context("forkserver")
+        with ProcessGroup(ctx, deadline=60) as group:
+            group.start(abs, -3)
+        assert worker_cells._folder is None
+        cell = worker_cells.define("def work():\\n    return 'found'\\n")
+        with ProcessGroup(ctx, deadline=60) as group:
+            child = group.start(cell.module.work)
+        print(child.result)
 """
 
 
 @pytest.mark.skipif("forkserver" not in METHODS, reason="no forkserver here")
 def test_a_forkserver_that_was_there_before_finds_it(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FORKSERVER)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == ("found\n", "")
+    assert printed(FORKSERVER, tmp_path) == "found\n"
 
 
 # Names.

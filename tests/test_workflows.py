@@ -91,13 +91,6 @@ def excuses_nothing(workflow: Workflow) -> Iterator[str]:
                 yield f"{name} has a part that may be left out, or fail"
 
 
-def pins_actions_to_a_major_version(workflow: Workflow) -> Iterator[str]:
-    for name, job in workflow["jobs"].items():
-        for step in job["steps"]:
-            if "uses" in step and not re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]):
-                yield f"{name} uses {step['uses']}"
-
-
 def uses_the_python_that_it_sets_up(workflow: Workflow) -> Iterator[str]:
     for name, job in jobs(workflow):
         given = [given.get("python-version") for given in inputs(job, "actions/setup-python")]
@@ -151,7 +144,6 @@ CHECKS: tuple[Callable[[Workflow], Iterator[str]], ...] = (
     runs_on_each_change_and_weekly,
     bounds_each_job,
     excuses_nothing,
-    pins_actions_to_a_major_version,
     uses_the_python_that_it_sets_up,
     covers_systems_and_both_ends,
     runs_what_decides,

@@ -177,7 +177,7 @@ EXERCISES = {
             _judge_leave,
             stuck={
                 "join": "with waits=False the process is to end although nobody gets. "
-                "Which method cancels its wait for the feeder thread?",
+                "Which method cancels its wait for the feeder thread?"
             },
             raised={"AssertionError": "join_thread() is allowed after close() only; do you need it?"},
         ),
@@ -192,7 +192,7 @@ EXERCISES = {
             },
             raised={
                 "ValueError": "work() raises it for a task that it can't do: catch it. "
-                "And task_done() raises it when it is called once too often",
+                "And task_done() raises it when it is called once too often"
             },
         ),
         Exercise(

@@ -232,7 +232,7 @@ EXERCISES = {
             },
             raised={
                 "KeyError": "an answer is missing. Get one result for each task; "
-                "an empty queue does not say that no more will come",
+                "an empty queue does not say that no more will come"
             },
         ),
         Exercise(

@@ -140,7 +140,7 @@ CASES = {
                 "def predict():\n    return [3, 0]\n\n\ndef leave(queue, waits):\n    if not waits:\n"
                 "        queue.cancel_join_thread()\n    for number in range(1, 4):\n"
                 "        queue.put_nowait(number)\n    queue.close()\n    queue.join_thread()\n"
-            ),
+            )
         },
     ),
     "04.4": Cases(
@@ -151,9 +151,7 @@ CASES = {
                 "tasks.task_done()",
             ),
             "never calls it": Mutant(
-                {
-                    "        finally:\n            tasks.task_done()\n    tasks.task_done()\n": "",
-                },
+                {"        finally:\n            tasks.task_done()\n    tasks.task_done()\n": ""},
                 "task_done() was never called: a join() would wait for 5 messages",
                 "def do_tasks(tasks, work):",
             ),
@@ -206,7 +204,7 @@ CASES = {
                 "        if task is None:\n            tasks.task_done()\n            break\n"
                 "        try:\n            work(task)\n        except Exception:\n"
                 "            refused += (task,)\n        tasks.task_done()\n    return refused\n"
-            ),
+            )
         },
     ),
     "04.5": Cases(
@@ -217,11 +215,7 @@ CASES = {
                 "if (message := queue.get()) is None:",
             ),
             "passes on as they come": Mutant(
-                {
-                    "            waiting[message[0]] = message[1]\n": (
-                        "            results.put(message[1])\n"
-                    ),
-                },
+                {"            waiting[message[0]] = message[1]\n": ("            results.put(message[1])\n")},
                 "the values came in the order in which they had arrived: a, d, e, b, c, f",
                 "results.put(message[1])",
             ),
@@ -279,7 +273,7 @@ CASES = {
                 "        heapq.heappush(heap, message)\n        while heap and heap[0][0] == due:\n"
                 "            results.put_nowait(heapq.heappop(heap)[1])\n            due += 1\n"
                 "    results.put_nowait(None)\n    results.close()\n    results.join_thread()\n"
-            ),
+            )
         },
     ),
 }

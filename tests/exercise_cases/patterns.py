@@ -29,7 +29,7 @@ CASES = {
                 {
                     "    for _ in range(consumers):\n        queue.put(None)\n": (
                         "    queue.put([None] * consumers)\n"
-                    ),
+                    )
                 },
                 "a list came in one message",
                 "queue.put([None] * consumers)",
@@ -60,7 +60,7 @@ CASES = {
                 "def send_to_all(queue, messages, consumers):\n"
                 "    for message in [*messages, *[None] * consumers]:\n"
                 "        queue.put(message, timeout=10)\n    queue.close()\n    queue.join_thread()\n"
-            ),
+            )
         },
     ),
     "05.2": Cases(
@@ -84,7 +84,7 @@ CASES = {
                 {
                     "    for number in iter(inbox.get, None):\n": (
                         "    while True:\n        number = inbox.get()\n"
-                    ),
+                    )
                 },
                 "Hint: None is the sentinel, not a number",
                 "if number % 2 == 0:",
@@ -109,7 +109,7 @@ CASES = {
                     "    for number in iter(inbox.get, None):\n        if number % 2 == 0:\n"
                     "            outbox.put(number)\n    outbox.put(None)\n": (
                         "    return len(list(iter(inbox.get, None)))\n"
-                    ),
+                    )
                 },
                 "and put nothing. Hint: nobody sees what a process returns",
                 "def keep_even(inbox, outbox):",
@@ -133,7 +133,7 @@ CASES = {
                 "            outbox.put(number)\n    outbox.put(None)\n": (
                     "    for number in [n for n in iter(inbox.get, None) if not n % 2] + [None]:\n"
                     "        outbox.put(number)\n"
-                ),
+                )
             },
         },
     ),
@@ -151,7 +151,7 @@ CASES = {
                 {
                     "        try:\n            if task is None:\n                return\n": (
                         "        if task is None:\n            return\n        try:\n"
-                    ),
+                    )
                 },
                 "one message is unfinished when the worker has returned: the sentinel",
                 "tasks.task_done()",
@@ -201,7 +201,7 @@ CASES = {
                 "        try:\n            found = function(task)\n        except Exception as error:\n"
                 "            found = error.__class__.__name__\n        results.put([task, found])\n"
                 "        tasks.task_done()\n    tasks.task_done()\n"
-            ),
+            )
         },
     ),
     "05.4": Cases(
@@ -276,9 +276,7 @@ CASES = {
                 "return [answers[task] for task in todo]",
             ),
             "one worker": Mutant(
-                {"range(workers)": "range(1)"},
-                "2 workers were to be started, and 1 did",
-                "child.start()",
+                {"range(workers)": "range(1)"}, "2 workers were to be started, and 1 did", "child.start()"
             ),
             "a dictionary": Mutant(
                 {"[answers[task] for task in todo]": "answers"},
@@ -326,7 +324,7 @@ CASES = {
                         "        try:\n            answers[request] = end.recv()\n"
                         "        except EOFError:\n            spare.send(request)\n"
                         "            answers[request] = spare.recv()\n"
-                    ),
+                    )
                 },
                 "finish waits in recv() for ever. Hint: nothing comes from a worker that died",
                 "answers[request] = end.recv()",
@@ -357,7 +355,7 @@ CASES = {
             "leaves out the dead": Mutant(
                 {
                     "        if not end.poll():\n            spare.send(request)\n            end = spare\n"
-                    "        answers": "        if end.poll():\n            answers",
+                    "        answers": "        if end.poll():\n            answers"
                 },
                 "for 'c' the dictionary has None, not 'C'. Hint: its worker died",
                 "def finish(crew, spare):",

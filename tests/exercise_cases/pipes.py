@@ -303,7 +303,7 @@ CASES = {
                 "            except multiprocessing.BufferTooShort as error:\n"
                 "                messages.extend(error.args)\n"
                 "    except EOFError:\n        receiver.close()\n    return tuple(messages)\n"
-            ),
+            )
         },
     ),
     "03.5": Cases(

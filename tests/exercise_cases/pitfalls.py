@@ -249,7 +249,7 @@ CASES = {
                 "                outcome = function(task)\n            except Exception as error:\n"
                 "                outcome = repr(error)\n            results.put([task, outcome])\n"
                 "    except queue.Empty:\n        pass\n    results.close()\n    results.join_thread()\n"
-            ),
+            )
         },
     ),
     "06.5": Cases(

@@ -54,7 +54,7 @@ CASES = {
                 "    raise SystemExit(count)\n"
             ),
             "returns from an empty text": {
-                "    sys.exit(": "    if not text:\n        return 'nothing'\n    sys.exit(",
+                "    sys.exit(": "    if not text:\n        return 'nothing'\n    sys.exit("
             },
         },
     ),
@@ -111,7 +111,7 @@ CASES = {
                 "args=(numbers,))": "args=[numbers], daemon=True)",
                 "child.join()": "while child.is_alive():\n        child.join(timeout=0.05)",
                 "return (child.exitcode, len(numbers))": "return [child.exitcode, len(numbers)]",
-            },
+            }
         },
     ),
     "01.3": Cases(
@@ -194,7 +194,7 @@ CASES = {
             "joins from the last one on": {
                 "    for child in children:\n        child.join()\n": (
                     "    for child in children[::-1]:\n        child.join(timeout=60)\n"
-                ),
+                )
             },
         },
     ),
@@ -344,7 +344,7 @@ CASES = {
                     "        with ProcessGroup(ctx, deadline=20) as group:\n"
                     "            child = group.start(attempt, function, argument, name='one')\n"
                     "        results.append(child.result)\n    return tuple(results)\n"
-                ),
+                )
             },
             "waits in the block": {
                 "    return [child.result": "        group.wait()\n        return [child.result",

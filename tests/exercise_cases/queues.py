@@ -41,7 +41,7 @@ CASES = {
                 "def send_numbers(queue, count):\n    number = 0\n    while number < count:\n"
                 "        queue.put(number, timeout=5)\n        number += 1\n    queue.put_nowait(None)\n"
                 "    queue.close()\n    queue.join_thread()\n"
-            ),
+            )
         },
     ),
     "02.2": Cases(
@@ -126,7 +126,7 @@ CASES = {
                     "    total = len(b''.join(iter(queue.get, None)))\n"
                 ),
                 "        total += len(message)\n": "",
-            },
+            }
         },
     ),
     "02.4": Cases(
@@ -159,7 +159,7 @@ CASES = {
             "put with a timeout of 0, and a list": {
                 "return (3, 2)": "return [3, 2]",
                 "queue.put_nowait(count)": "queue.put('x', timeout=0)",
-            },
+            }
         },
     ),
     "02.5": Cases(
@@ -191,7 +191,7 @@ CASES = {
                 "    left = list(messages)\n    while left:\n        try:\n"
                 "            queue.put(left[0], True, seconds)\n        except threads_queue.Full:\n"
                 "            break\n        del left[0]\n    return left\n"
-            ),
+            )
         },
     ),
 }
