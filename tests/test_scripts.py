@@ -246,7 +246,7 @@ def test_a_limit_ends_what_the_script_started(child: str, parent: str) -> None:
     run = run_script(STARTS.replace("CHILD", repr(child)) + parent, seconds)
     assert time.monotonic() - began < AMPLE
     assert (run.exitcode, run.outcome) == (None, "still running after 3 s")
-    assert not is_running(int(run.stdout)), "the child is left"
+    wait_until(lambda: not is_running(int(run.stdout)), "the child is left")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="semaphores are files on Linux alone")
@@ -278,7 +278,7 @@ def test_an_interrupt_ends_the_script_first(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_script(text, AMPLE)
     timer.join()
-    assert not is_running(int(said.read_text()))
+    wait_until(lambda: not is_running(int(said.read_text())), "the script is left")
 
 
 @pytest.mark.parametrize(
