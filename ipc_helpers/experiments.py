@@ -195,13 +195,16 @@ class Result:
     lanes : tuple of Lane
         The trace: the events of each process, those that send first.
     stopped : int or None
-        When the run was ended before its end, in nanoseconds of ``time.perf_counter_ns``; None for a whole
-        run.
+        When the run was ended before its end, or looked at, in nanoseconds of ``time.perf_counter_ns``; None
+        for a whole run.
+    is_running : bool
+        Whether the run went on from there.
     """
 
     experiment: Experiment
     lanes: tuple[Lane, ...]
     stopped: int | None = None
+    is_running: bool = False
 
     @cached_property
     def sent(self) -> int:
@@ -238,7 +241,7 @@ class Result:
         return tuple(part for lane in self.lanes if len(part := lane.only(operation)))
 
     def __repr__(self) -> str:
-        ended = ", ended before its end" if self.stopped else ""
+        ended = ", still running" if self.is_running else ", ended before its end" if self.stopped else ""
         return f"<Result of {self.experiment}: {self.sent:,} sent, {self.received:,} received{ended}>"
 
 
@@ -314,6 +317,7 @@ class Experiment(ABC):
         self,
         *,
         progress: Callable[[int], object] | None = None,
+        look: Callable[[Callable[[], Result]], object] | None = None,
         cancelled: threading.Event | None = None,
         deadline: float = _SECONDS,
         **workers: Callable[..., object],
@@ -324,6 +328,9 @@ class Experiment(ABC):
         ----------
         progress : callable, optional
             Called with the number of finished steps, 0 to ``steps``, at most 20 times a second.
+        look : callable, optional
+            Called while the processes run, at most 20 times a second, with a function that returns the Result
+            up to that moment. The run is not watched meanwhile.
         cancelled : threading.Event, optional
             Set it from another thread to end the run.
         deadline : float
@@ -350,7 +357,7 @@ class Experiment(ABC):
         self.check_workers(workers)
         context = multiprocessing.get_context(self.start_method)
 
-        with closing(_Run(self, workers, progress)) as run:
+        with closing(_Run(self, workers, progress, look)) as run:
             try:
                 with ProcessGroup(
                     context, deadline=deadline, cancelled=cancelled, on_wait=run.watch
@@ -822,13 +829,18 @@ class _Run:
     """The processes of one run: the one way to start them, and what they have recorded so far."""
 
     def __init__(
-        self, experiment: Experiment, workers: Mapping[str, Any], progress: Callable[[int], object] | None
+        self,
+        experiment: Experiment,
+        workers: Mapping[str, Any],
+        progress: Callable[[int], object] | None,
+        look: Callable[[Callable[[], Result]], object] | None,
     ) -> None:
         self.group: ProcessGroup
         self.queue: Any = None  # where messages wait, which the parent can ask
         self._experiment = experiment
         self._workers = workers
         self._progress = progress
+        self._look = look
         self._go: Any = None
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
         self._children: list[tuple[str, Child]] = []  # with their role
@@ -877,9 +889,11 @@ class _Run:
             self._together.append(child)
 
     def watch(self) -> None:
-        """Tell the progress; end a run whose processes wait for what can't come any more."""
+        """Tell the progress, and show it; end a run whose processes wait for what can't come any more."""
         if self._progress is not None:
             self._progress(min(self._done(), self._experiment.steps))
+        if self._look is not None:
+            self._look(lambda: self.result(perf_counter_ns(), is_running=True))
         if self.queue is not None and all(child.is_ready for _, child in self._children):
             self._look_for_end()
 
@@ -930,9 +944,9 @@ class _Run:
             words = f"{returned}, and {error.worker} raised {error.kind}"
             _raise_protocol_error(f"{words}: {wrong}" if wrong else words, error.result)
 
-    def result(self, stopped: int | None = None) -> Result:
+    def result(self, stopped: int | None = None, is_running: bool = False) -> Result:
         """Return what was measured, as a whole or up to some moment."""
-        return Result(self._experiment, tuple(self._lanes()), stopped)
+        return Result(self._experiment, tuple(self._lanes()), stopped, is_running)
 
     def _lanes(self) -> Iterator[Lane]:
         endings = {child.name: child.ending for _, child in self._children}

@@ -9,6 +9,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
+from time import thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
@@ -26,7 +27,7 @@ from ipc_helpers.experiments import plural
 from ipc_helpers.trace import PLACES, RECEIVE, SEND, WRITE, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -123,6 +124,25 @@ def draw(result: Result) -> Picture:
     return _drawing.submit(_draw, result).result()
 
 
+def draw_soon(result: Result, show: Callable[[Picture, float], object]) -> None:
+    """Draw as :func:`draw` does, without waiting for it.
+
+    Parameters
+    ----------
+    result : Result
+        As for :func:`draw`; of a run that goes on, too.
+    show : callable
+        Called with the picture, and the seconds of a processor that it took, in the thread that draws.
+    """
+
+    def work() -> None:
+        begun = thread_time()
+        picture = _draw(result)
+        show(picture, thread_time() - begun)
+
+    _drawing.submit(work)
+
+
 def _draw(result: Result) -> Picture:
     flow = _flow(result)
     figure, (counts, depth, timeline) = _empty_figure(len(result.lanes), bool(flow.places))
@@ -203,7 +223,7 @@ def _flow(result: Result) -> _Flow:
         return times
 
     def gate(times: NDArray[Any]) -> NDArray[Any]:
-        return (np.sort(times[np.isfinite(times)]) - start) / 1e6
+        return (np.sort(times[np.isfinite(times)], kind="stable") - start) / 1e6  # soon done: they are runs
 
     received_at = by_number(RECEIVE, "ended")
     # The clock of a send stops when its call returns, which may be after the message was received.
@@ -302,7 +322,7 @@ def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
         for index, operation in enumerate(both):  # who does both has sends in the upper half, the other below
             height = 0.6 / len(both)
             _draw_lane(axes, lane, operation, flow, row - 0.3 + height * index, height)
-        if result.stopped and lane.ending != "returned":
+        if result.stopped and not result.is_running and lane.ending != "returned":
             axes.text(
                 flow.span, row, f"{lane.ending} ", ha="right", va="center", fontsize=_FONT - 2, bbox=_WORDS
             )
@@ -330,7 +350,9 @@ def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, 
         linewidth=0.8,
     )
     ticks = np.unique(np.round(ended[: len(events)] * _BINS / flow.span)) * flow.span / _BINS
-    axes.vlines(ticks, top, top + height, color=colour, linewidth=1.1)
+    # One line with gaps: as a collection, each tick would be a path of its own.
+    ends = np.tile([top, top + height, np.nan], len(ticks))
+    axes.plot(np.repeat(ticks, 3), ends, color=colour, linewidth=1.1, solid_capstyle="butt")
 
 
 def _style(axes: Axes, label: str) -> None:
@@ -348,7 +370,7 @@ def _alt(result: Result, flow: _Flow) -> str:
     sentences = [f"{result.experiment.description}."]
     if result.stopped:
         sentences += [
-            f"It was ended after {flow.span:,.1f} milliseconds:",
+            f"It {'goes on' if result.is_running else 'was ended'} after {flow.span:,.1f} milliseconds:",
             f"{result.sent:,} {plural(words.noun)} were {sent}, {result.received:,} {received}.",
         ]
     else:
@@ -368,7 +390,7 @@ def _alt(result: Result, flow: _Flow) -> str:
         )
     feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
     for lane, total in zip(result.lanes, result.totals, strict=True):
-        end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
+        end = f"; it {lane.ending}" if result.stopped and lane.ending and not result.is_running else ""
         counts = {SEND: total.sent, RECEIVE: total.received}
         done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]
         calls = [words.calls[operation] for operation, count in counts.items() if count]

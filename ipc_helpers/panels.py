@@ -7,10 +7,12 @@ free to take the click on Cancel. That thread sets widget traits and nothing els
 from __future__ import annotations
 
 import html
+import math
 import os
 import re
 import sys
 import threading
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _LABEL = "12em"
 _CELL = "text-align:right;padding:0.2em 0.8em"
+_LOOKS_EVERY = 0.8  # seconds between two pictures of a run that goes on
+_MOST_DRAWING = 0.1  # of one processor
 _ERROR = "border-left:4px solid #D55E00;padding-left:0.6em"
 
 
@@ -115,6 +119,7 @@ class Panel:
         self._rules = {name: rules[name] for name in shown}
         self._cancelled = threading.Event()
         self._run_again = False
+        self._looks_at = math.inf  # when to draw a run that goes on, in seconds of perf_counter
         self._idle = threading.Event()  # no run is going on
         self._idle.set()
         rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
@@ -306,9 +311,13 @@ class Panel:
     def _run_one(self, experiment: Experiment) -> None:
         """Run an experiment and show what came out."""
         show = partial(self._show_progress, experiment.steps)
+        self._looks_at = time.perf_counter() + _LOOKS_EVERY
         try:
             show(0)
-            self._show(result := experiment.run(progress=show, cancelled=self._cancelled, **self._workers))
+            result = experiment.run(
+                progress=show, look=self._look, cancelled=self._cancelled, **self._workers
+            )
+            self._show(result)
             self._say(f"Done: {_counts(experiment.words, result.sent, result.received)}.")
         except Cancelled as error:
             self._show(error.result)
@@ -330,6 +339,21 @@ class Panel:
             return
         picture = figures.draw(result)
         self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
+
+    def _look(self, so_far: Callable[[], Result]) -> None:
+        """Draw a run that goes on, again and again, and within bounds."""
+        if (now := time.perf_counter()) < self._looks_at:
+            return
+        self._looks_at = math.inf  # until it is drawn
+        begun = time.thread_time()
+        result = so_far()
+        copied = time.thread_time() - begun
+
+        def show(picture: figures.Picture, drawn: float) -> None:
+            self.figure.value = picture.html
+            self._looks_at = now + max(_LOOKS_EVERY, (copied + drawn) / _MOST_DRAWING)
+
+        figures.draw_soon(result, show)
 
     def _show_progress(self, steps: int, done: int) -> None:
         self.progress.value = (

@@ -204,6 +204,7 @@ class Lane:
         self.records = records
         self.ending = ending
         self.unfinished = unfinished or {}
+        self._parts: dict[int, Lane] = {}  # by their operation
 
     def __len__(self) -> int:
         return len(self.records) // _SIZE
@@ -230,11 +231,14 @@ class Lane:
 
     def only(self, operation: int) -> Lane:
         """Return a lane with the events of one operation alone: SEND, RECEIVE or WRITE."""
-        operations = self.column("operation")
-        if operations.count(operation) == len(operations):
-            return self
-        records = b"".join(itertools.compress(_pieces(self.records), map(operation.__eq__, operations)))
-        return Lane(self.who, records, self.ending, self.unfinished)
+        if operation not in self._parts:
+            operations = self.column("operation")
+            if operations.count(operation) == len(operations):
+                return self
+            kept = map(operation.__eq__, operations) if operation in operations else ()
+            records = b"".join(itertools.compress(_pieces(self.records), kept))
+            self._parts[operation] = Lane(self.who, records, self.ending, self.unfinished)
+        return self._parts[operation]
 
     def __repr__(self) -> str:
         return f"Lane({self.who!r}, {len(self):,} events)"

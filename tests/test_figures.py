@@ -8,6 +8,7 @@ import multiprocessing
 import re
 import struct
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from ipc_helpers.experiments import Experiment, PipeExchange, ProcessStart, QueueFlow, QueuePlaces, Result
-from ipc_helpers.figures import Picture, _drawing, _figure, _flow, draw, draw_journey
+from ipc_helpers.figures import Picture, _drawing, _figure, _flow, draw, draw_journey, draw_soon
 from ipc_helpers.processes import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
 
@@ -117,6 +118,19 @@ def test_alt_text_has_the_numbers_of_the_result(chosen: Result) -> None:
         "consumer 1: 4 got, 52% of its time inside get. "
         "consumer 2: no message."
     )
+
+
+def test_run_that_goes_on_is_drawn_up_to_now(chosen: Result) -> None:
+    first = chosen.lanes[0]
+    lanes = (Lane(first.who, first.records, "was still running"), *chosen.lanes[1:])
+    goes_on = replace(chosen, lanes=lanes, stopped=7_250 * MS, is_running=True)
+    alt = draw(goes_on).alt
+    assert "It goes on after 250.0 milliseconds: 4 messages were put, 4 got. " in alt
+    assert "was still running" not in alt
+    shown: list[tuple[Picture, float]] = []
+    draw_soon(goes_on, lambda *drawn: shown.append(drawn))
+    assert draw(goes_on).png == shown[0][0].png, "one thread draws one picture after the other"
+    assert shown[0][1] > 0
 
 
 def test_html_is_one_image_with_alt_text(chosen: Result) -> None:

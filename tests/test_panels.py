@@ -190,6 +190,21 @@ def test_progress_goes_up_to_the_number_of_messages(panel: Panel) -> None:
     assert seen[-1] == ""
 
 
+def test_picture_grows_while_a_run_goes_on(fonts: None, nothing_left: Path) -> None:
+    """And costs a tenth of a processor at most; the last picture is the one that draw() makes."""
+    panel = Panel(QueuePlaces(messages=250, pause=20))  # five seconds
+    pictures: list[str] = []
+    panel.figure.observe(lambda change: pictures.append(change["new"]), "value")
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    *grown, last = pictures
+    got = [int(re.findall(r"were put, ([\d,]+) got", page)[0]) for page in grown]
+    assert len(got) >= 2
+    assert 0 < got[0] < got[-1] < 250
+    assert panel.result is not None
+    assert last == draw(panel.result).html
+
+
 def test_second_click_on_run_is_ignored_while_a_run_goes_on(panel: Panel) -> None:
     start_long_run(panel)
     before = threading.active_count()
