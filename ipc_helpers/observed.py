@@ -8,11 +8,9 @@ for each event, so that it stays when the process is killed.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import functools
 import json
-import linecache
 import os
 import re
 import signal
@@ -24,27 +22,19 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from weakref import WeakSet
 
-from ipc_helpers import child
+from ipc_helpers import child, stacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import _thread
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
 LAST_TO_END = -100
 """Priority of a finalizer that runs after a queue has waited for its feeder, which has -5."""
 
-_LIBRARY = os.path.dirname(os.__file__)  # and site-packages is below it
-_MACHINERY = (child.__file__, __file__)
-_LONGEST_TEXT = 300  # characters of a message or of a source line
 _LOOKS_EVERY = 0.25  # seconds, and later a twentieth of the time that has passed: few looks in a long run
-# Calls that wait for another process, for as long as it takes.
-_WAITS = {f"{kind}.{name}" for kind in ("Queue", "JoinableQueue", "SimpleQueue") for name in ("get", "put")}
-_WAITS |= {f"Connection.{name}" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll")}
-_WAITS |= {"Connection.send", "Connection.send_bytes", "Process.join", "JoinableQueue.join"}
-_WAITS |= {"Queue.join_thread", "JoinableQueue.join_thread", "Event.wait", "Condition.wait", "wait"}
-
 _queues: WeakSet[Any] = WeakSet()
 _ends: WeakSet[Any] = WeakSet()
 _slots: dict[str, tuple[int, Any]] = {}  # outlives a queue: how many messages were never got
@@ -176,7 +166,7 @@ def _run(function: Callable[[], Any]) -> Any:
         log(
             "raised",
             kind=type(error).__name__,
-            message=_shortened(str(error)),
+            message=stacks.shortened(str(error)),
             line=_line_that_raised(error),
             own=_own_lines_that_raised(error),
             left=_left(),
@@ -194,108 +184,32 @@ def _look(main: int, begun: _thread.LockType) -> None:
     """Write down, for as long as this process waits, where it does; and once more when it is time."""
     begun.release()
     looks_since = time.perf_counter_ns()
-    before: list[tuple[FrameType, object]] = []
-    since = 0
+    look = stacks.Looks(main, lambda: list(_queues), functools.partial(_tell_wait, main))
     while (left := (_looks_at - time.perf_counter_ns()) / 1e9) > 0:
         passed = (time.perf_counter_ns() - looks_since) / 1e9
         time.sleep(min(left, max(_LOOKS_EVERY, passed / 20)))
-        now = []
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # its end was closed: it moves
-            now = _waits_now(main)
-        if not now:
-            if before:
-                log("moving")
-            before = []
-        # A frame that is kept is not used again, so the same frame says: no call has returned since.
-        elif len(now) == len(before) and all(
-            frame is old and rest == old_rest
-            for (frame, rest), (old, old_rest) in zip(now, before, strict=True)
-        ):
-            log("waiting", since=since, **_state(main))
-        else:
-            before, since = now, time.perf_counter_ns()
+        look()
     log("running", **_state(main))
+
+
+def _tell_wait(main: int, since: int) -> None:
+    if since:
+        log("waiting", since=since, **_state(main))
+    else:
+        log("moving")
 
 
 def _state(main: int) -> dict[str, Any]:
     """Return where this process is, and what it holds."""
-    threads = _threads()
+    threads = stacks.threads()
     return {
-        "place": _place(threads.pop(main, [])),
-        "feeders": [place for stack in threads.values() if (place := _place(stack))["feeds"]],
+        "place": stacks.place_of(threads.pop(main, [])),
+        "feeders": [place for stack in threads.values() if (place := stacks.place_of(stack))["feeds"]],
         "children": _exitcodes(),
         "queues": [_queue_state(queue) for queue in list(_queues)],
         "ends": [_end_state(end) for end in list(_ends) if not end.closed],
         "left": _left(),
     }
-
-
-def _threads() -> dict[int, list[FrameType]]:
-    """Return the frames of each thread but those of this package, from the innermost one on."""
-    # A frame of this thread's would hold itself, and all frames with their locals, until the next collection.
-    own = _thread.get_ident()
-    stacks = {
-        thread: list(_outwards(frame)) for thread, frame in sys._current_frames().items() if thread != own
-    }
-    return {
-        thread: stack
-        for thread, stack in stacks.items()
-        if not any(frame.f_code is child.watch.__code__ for frame in stack)
-    }
-
-
-def _waits_now(main: int) -> list[tuple[FrameType, object]]:
-    """Return where each thread is if all wait for other processes; nothing if one may go on.
-
-    That is its innermost frame and, inside of a message, how many bytes are still to be moved.
-    """
-    threads = _threads()
-    stack = threads.pop(main, [])
-    if not stack or not _waits(stack):
-        return []
-    feeders = list(threads.values())
-    if not all("_feed" in [frame.f_code.co_name for frame in feeder] for feeder in feeders):
-        return []  # a thread of the program's own may be at work
-    writes = any("_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders)
-    if not writes and any(map(_is_about_to_write, list(_queues))):
-        return []
-    return [(frames[0], _local(frames[0], "remaining")) for frames in (stack, *feeders)]
-
-
-def _is_about_to_write(queue: Any) -> bool:
-    """Say whether a queue's feeder has something to write, and no other process holds the lock for it."""
-    lock = getattr(getattr(queue, "_wlock", None), "_semlock", None)
-    held_elsewhere = lock is not None and lock._is_zero() and lock._count() == 0
-    return bool(getattr(queue, "_buffer", ())) and not held_elsewhere
-
-
-def _waits(stack: list[FrameType]) -> bool:
-    """Say whether a thread waits for another process, without a limit, and nothing is there for it."""
-    place = _place(stack)
-    if place["exiting"]:
-        return not {"_finalize_join", "join"}.isdisjoint(place["names"])
-    if place["serves"]:
-        return True
-    own = _own_frame(stack)
-    inside = [frame for frame in (stack[: stack.index(own)] if own else stack) if _is_called(frame)]
-    if not inside or place["call"] not in _WAITS:
-        return False
-    called = inside[-1]
-    if place["within_message"]:  # which no timeout covers
-        return True
-    if _local(called, "timeout") is not None or not _local(called, "block", True):
-        return False
-    if place["call"] == "wait":
-        waited_for: Any = _local(called, "object_list")
-        if called.f_code.co_filename != connection.__file__ or not hasattr(waited_for, "__len__"):
-            return False
-        return os.name != "posix" or not connection.wait(waited_for, 0)
-    subject: Any = _local(called, "self")
-    if place["kind"] == "queue" and called.f_code.co_name == "get":
-        return place["names"][0] in ("get", "__enter__") or not _is_ready(subject._reader)
-    if place["kind"] == "end" and called.f_code.co_name in ("recv", "recv_bytes", "recv_bytes_into", "poll"):
-        return not _is_ready(subject)
-    return True
 
 
 def _print_exception() -> None:
@@ -309,28 +223,7 @@ def _thread_id(thread: threading.Thread) -> int:
     return thread.ident
 
 
-# Where a thread is.
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield frames from the innermost one on, without those that a forked child has of its parent."""
-    while frame is not None and frame.f_code.co_name != "_bootstrap" and not _has_forked(frame):
-        yield frame
-        frame = frame.f_back
-
-
-def _has_forked(frame: FrameType) -> bool:
-    """Say whether this process began in a frame: since CPython 3.13, a forked child ends in it, too."""
-    return frame.f_code.co_name == "_launch" and getattr(_local(frame, "self"), "pid", None) == 0
-
-
-def _local(frame: FrameType, name: str, default: Any = None) -> Any:
-    """Return a variable of a frame of the library's, and the default for one of the program's own.
-
-    Up to CPython 3.12, a look at a frame's variables fills a dictionary that lives as long as the frame: it
-    keeps what the program deletes meanwhile, and is what an earlier ``locals()`` returned (PEP 667).
-    """
-    return frame.f_locals.get(name, default) if _is_library(frame) else default
+# Where an exception came from.
 
 
 def _line_that_raised(error: BaseException) -> str:
@@ -338,8 +231,9 @@ def _line_that_raised(error: BaseException) -> str:
     line = ""
     trace = error.__traceback__
     while trace is not None:
-        if not _is_library(trace.tb_frame):
-            line = _line(trace.tb_frame, trace.tb_lineno)  # the frame may be in an except clause by now
+        if not stacks.is_library(trace.tb_frame):
+            # The frame may be in an except clause by now.
+            line = stacks.line_of(trace.tb_frame, trace.tb_lineno)
         trace = trace.tb_next
     return line
 
@@ -349,74 +243,10 @@ def _own_lines_that_raised(error: BaseException) -> list[tuple[str, int]]:
     lines: list[tuple[str, int]] = []
     trace = error.__traceback__
     while trace is not None:
-        if not _is_library(trace.tb_frame):
+        if not stacks.is_library(trace.tb_frame):
             lines.insert(0, (trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
     return lines
-
-
-def _is_library(frame: FrameType) -> bool:
-    name = frame.f_code.co_filename
-    # "<string>" is the command line of a spawned child.
-    return name.startswith((_LIBRARY, "<frozen")) or name in ("<string>", *_MACHINERY)
-
-
-def _own_frame(frames: list[FrameType]) -> FrameType | None:
-    return next((frame for frame in frames if not _is_library(frame)), None)
-
-
-def _line(frame: FrameType, number: int | None = None) -> str:
-    """Return the source of the line that a frame is in, or of another line."""
-    text = linecache.getline(frame.f_code.co_filename, number or frame.f_lineno, frame.f_globals).strip()
-    return _shortened(text or f"{frame.f_code.co_name}()")
-
-
-def _place(frames: list[FrameType]) -> dict[str, Any]:
-    """Return where a thread is: its own line, the library's function that this calls, and what for."""
-    own = _own_frame(frames)
-    inside = frames[: frames.index(own)] if own else frames
-    library = [frame for frame in inside if _is_called(frame)]
-    names = [frame.f_code.co_name for frame in library]
-    # What the own line called; in a process that is past its function, the innermost with an object.
-    held = [frame for frame in library if _subject(frame)[0]]
-    called = library[-1] if own and library else held[0] if held else None
-    kind, key, owner = _subject(called) if called else ("", None, "")
-    return {
-        "line": _line(own) if own else "",
-        "function": own.f_code.co_name if own else "",
-        "own": [(frame.f_code.co_filename, frame.f_lineno) for frame in frames if not _is_library(frame)],
-        "call": f"{owner}.{called.f_code.co_name}" if called and owner else names[-1] if names else "",
-        "names": names,
-        "kind": kind,
-        "key": key,
-        # Between the length of a message, which was read, and its body, which was not.
-        "within_message": any(
-            frame.f_code.co_name == "_recv_bytes" and _local(frame, "size") is not None for frame in library
-        ),
-        "feeds": "_feed" in names,
-        "exiting": own is None and "_exit_function" in names,
-        # In a worker of a pool or an executor, or the process of a manager: waiting is what it is for.
-        "serves": own is None and not {"worker", "_process_worker", "serve_forever"}.isdisjoint(names),
-    }
-
-
-def _is_called(frame: FrameType) -> bool:
-    return frame.f_code.co_filename not in _MACHINERY
-
-
-def _subject(frame: FrameType) -> tuple[str, Any, str]:
-    """Return what a library function works on: its kind, what tells it from others, and its class."""
-    subject = _local(frame, "self")
-    if frame.f_code.co_name == "_exit_function":
-        subject = _local(frame, "p")  # the child that it joins
-    if isinstance(subject, BaseProcess):
-        popen = getattr(subject, "_popen", None)
-        return "process", getattr(popen, "pid", None), "Process"
-    if isinstance(subject, (queues.Queue, queues.SimpleQueue)):
-        return "queue", getattr(subject, "_observed_key", None), type(subject).__name__
-    if isinstance(subject, connection._ConnectionBase):
-        return "end", getattr(subject, "_observed_key", None), "Connection"
-    return "", None, type(subject).__name__ if subject is not None else ""
 
 
 # What a process holds.
@@ -447,7 +277,7 @@ def _queue_state(queue: Any) -> dict[str, Any]:
     read_lock, write_lock = queue._rlock._semlock, getattr(queue._wlock, "_semlock", None)
     state: dict[str, Any] = {"key": getattr(queue, "_observed_key", None)}
     with contextlib.suppress(OSError, ValueError):  # closed
-        state["in_pipe"] = _is_ready(queue._reader)
+        state["in_pipe"] = stacks.is_ready(queue._reader)
     state["in_deque"] = len(getattr(queue, "_buffer", ()))
     state["read_lock"] = {"taken": read_lock._is_zero(), "here": read_lock._count() > 0}
     if write_lock is not None:
@@ -466,17 +296,8 @@ def _end_state(end: Any) -> dict[str, Any]:
     state = {"pipe": pipe, "side": side, "readable": end.readable, "writable": end.writable}
     if end.readable:
         with contextlib.suppress(OSError):
-            state["ready"] = _is_ready(end)
+            state["ready"] = stacks.is_ready(end)
     return state
-
-
-def _is_ready(end: Any) -> bool:
-    """Say whether a read from an end of a pipe would return at once; another thread may be in one."""
-    if sys.platform == "win32":  # where poll() would take an empty message from that thread
-        import _winapi
-
-        return bool(_winapi.PeekNamedPipe(end.fileno())[0])
-    return bool(end.poll())
 
 
 # What is put around the library's functions.
@@ -509,8 +330,8 @@ def _ending(end: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(end)
     def observed_end(process: BaseProcess) -> None:
         caller = sys._getframe(1)
-        if not _is_library(caller):  # not a pool, which ends its workers
-            log("ends", pid=process.pid, line=_line(caller))
+        if not stacks.is_library(caller):  # not a pool, which ends its workers
+            log("ends", pid=process.pid, line=stacks.line_of(caller))
         end(process)
 
     return observed_end
@@ -536,7 +357,7 @@ def _making(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def observed_init(queue: Any, *args: Any, **kwargs: Any) -> None:
         init(queue, *args, **kwargs)
-        own = _own_frame(list(_outwards(sys._getframe(1))))
+        own = stacks.own_frame(list(stacks.outwards(sys._getframe(1))))
         if own is None or _made_by_library(sys._getframe(1)):  # a pool's own queue, for example
             return
         _note_queue(queue, f"{os.getpid()}-{time.perf_counter_ns()}")
@@ -544,7 +365,7 @@ def _making(init: Callable[..., None]) -> Callable[..., None]:
         log(
             "queue",
             key=queue._observed_key,
-            line=_line(own),
+            line=stacks.line_of(own),
             names=_assigned(own),
             place=[own.f_code.co_filename, own.f_lineno, own.f_lasti],
             bound=max(bound, 0),
@@ -580,7 +401,7 @@ def _failing(is_exiting: Callable[[], bool]) -> Callable[[], bool]:
         error = sys.exc_info()[1]
         frame = sys._getframe(1)
         if error is not None and not isinstance(error, OSError):
-            buffer = _local(frame, "buffer")
+            buffer = stacks.local(frame, "buffer")
             key = next(
                 (
                     queue._observed_key
@@ -602,13 +423,13 @@ def _piping(pipe: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, An
     def observed_pipe(duplex: bool = True) -> tuple[Any, Any]:
         ends = pipe(duplex)
         caller = sys._getframe(1)
-        own = _own_frame(list(_outwards(caller)))
+        own = stacks.own_frame(list(stacks.outwards(caller)))
         if own is not None and not _made_by_library(caller):
             name = f"{os.getpid()}-{time.perf_counter_ns()}"
             for side, end in enumerate(ends):
                 end._observed_key = name, side
                 _ends.add(end)
-            log("pipe", key=name, line=_line(own), names=_assigned(own), duplex=bool(duplex))
+            log("pipe", key=name, line=stacks.line_of(own), names=_assigned(own), duplex=bool(duplex))
         return ends
 
     return observed_pipe
@@ -617,12 +438,12 @@ def _piping(pipe: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, An
 def _made_by_library(caller: FrameType) -> bool:
     """Say whether a queue or a pipe is a part of something else in the library."""
     while caller.f_code.co_filename == context.__file__ or (
-        isinstance(_local(caller, "self"), queues.JoinableQueue)
+        isinstance(stacks.local(caller, "self"), queues.JoinableQueue)
         and caller.f_code.co_filename == queues.__file__
     ):
         assert caller.f_back is not None
         caller = caller.f_back
-    return _is_library(caller)
+    return stacks.is_library(caller)
 
 
 def _reducer(end: type) -> Callable[[Any], tuple[Any, ...]]:
@@ -647,12 +468,8 @@ def _rebuild_end(rebuild: Callable[..., Any], args: tuple[Any, ...], key: tuple[
 
 def _assigned(frame: FrameType) -> list[str]:
     """Return the names that the line of a frame assigns to: what a reader calls the things made there."""
-    match = re.match(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*=(?!=)", _line(frame))
+    match = re.match(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*=(?!=)", stacks.line_of(frame))
     return re.split(r"\s*,\s*", match.group(1)) if match else []
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 
 # What keeps the observed processes apart from the one that asked.

@@ -27,6 +27,7 @@ FLOORS = {
     "ipc_helpers.observed": CHILD,
     "ipc_helpers.journey": CHILD,
     "ipc_helpers.recorder": CHILD,
+    "ipc_helpers.stacks": CHILD,
     "ipc_helpers.trace": CHILD,
     "ipc_helpers.workers": CHILD,
     "ipc_helpers.trials": CHILD,
