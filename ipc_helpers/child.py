@@ -37,10 +37,12 @@ READY, PART, END = b"r", b"p", b"e"
 _PART_SIZE = getattr(select, "PIPE_BUF", 4096) - 4 - len(PART)
 
 _PARENT_CHECK = 0.5  # seconds
+_LOOKS_EVERY = 0.25  # seconds
 _TIMER_DELAY = 0.2  # seconds after the deadline
 _BEGINS_WITHIN = 1.0  # seconds
 
 _to_parent: Connection | None = None
+_look: Callable[[], None] | None = None  # what the thread that watches the parent does beside it
 
 
 def frames_can_be_read() -> bool:
@@ -156,6 +158,16 @@ def stop_timer() -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
+def look_with(look: Callable[[], None]) -> None:
+    """Have a function called again and again, in another thread, while the worker of this process runs.
+
+    Where threads can't read each other's frames, it is not called.
+    """
+    global _look
+    if frames_can_be_read():
+        _look = look
+
+
 def ready() -> None:
     """Tell the parent that the worker is ready; in a process that no group started, do nothing."""
     if _to_parent is not None:
@@ -224,8 +236,12 @@ def watch(stack_file: int, deadline: int, begun: _thread.LockType) -> None:
     # forkserver the parent is another process than the one that forked, and the sentinel alone tells.
     forked_by = os.getppid()
     while (left := (deadline - time.perf_counter_ns()) / 1e9) > 0:
-        if connection.wait([parent.sentinel], min(left, _PARENT_CHECK)) or os.getppid() != forked_by:
+        pause = min(left, _LOOKS_EVERY if _look else _PARENT_CHECK)
+        if connection.wait([parent.sentinel], pause) or os.getppid() != forked_by:
             os._exit(PARENT_GONE)
+        if _look is not None:
+            with contextlib.suppress(Exception):  # this thread goes on, whatever a look finds
+                _look()
     if frames_can_be_read():
         faulthandler.dump_traceback(stack_file, all_threads=True)
     else:

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from itertools import chain
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ipc_helpers import recorder
@@ -44,7 +44,7 @@ MIB = 1024 * 1024
 _SECONDS = 120.0
 _GOLDEN = (5**0.5 - 1) / 2
 _SPARE = 100  # records of a sender for messages that it sends too often, so that the books can say how often
-_SETTLED = 1.0  # seconds without a change, where nothing can change any more
+_STUCK_FOR = 0.5  # seconds in which no process moved
 
 
 @dataclass(frozen=True)
@@ -351,7 +351,9 @@ class Experiment(ABC):
         WorkerError, DeadlineError, Cancelled
             See :class:`~ipc_helpers.processes.ProcessGroup`; ``result`` is what was measured up to then.
         ProtocolError
-            When a message was lost or arrived twice, or a process waits for one that can't come any more.
+            When a message was lost or arrived twice; or when all processes that run have waited for others,
+            without a limit, for half a second: then none can go on. Who computes, sleeps, or waits with a
+            limit of its own is not taken for stuck.
         """
         checked_deadline(deadline)
         self.check_workers(workers)
@@ -364,7 +366,8 @@ class Experiment(ABC):
                 ) as group:
                     run.begin(group)
             except ProcessGroupError as error:
-                error.result = run.result(perf_counter_ns())
+                if error.result is None:  # a stuck run has it: who is killed first may move the others
+                    error.result = run.result(perf_counter_ns())
                 run.explain(error)
                 raise
             if progress is not None:
@@ -845,8 +848,8 @@ class _Run:
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
         self._children: list[tuple[str, Child]] = []  # with their role
         self._together: list[Child] = []  # those that wait for the others before they begin
-        self._state: object = None
-        self._since = 0.0
+        self._running = 0
+        self._changed = 0  # when one ended last, in nanoseconds of perf_counter_ns
 
     def begin(self, group: ProcessGroup) -> None:
         """Start the processes, and let all begin once all are ready: the clock measures no start.
@@ -894,8 +897,8 @@ class _Run:
             self._progress(min(self._done(), self._experiment.steps))
         if self._look is not None:
             self._look(lambda: self.result(perf_counter_ns(), is_running=True))
-        if self.queue is not None and all(child.is_ready for _, child in self._children):
-            self._look_for_end()
+        if all(child.is_ready for child in self._together) and self._is_stuck():
+            self._raise_stuck()
 
     def _receivers(self) -> list[Child]:
         return [child for role, child in self._children if role == self._experiment.roles_here[-1]]
@@ -903,34 +906,38 @@ class _Run:
     def _done(self) -> int:
         return sum(self._tracks[child.name].count for child in self._receivers())
 
-    def _look_for_end(self) -> None:
-        receivers = self._receivers()
-        senders = [child for _, child in self._children if child not in receivers]
-        left = [child for child in receivers if not child.has_returned]
-        state: object = None
-        if not left and self._done() < self._experiment.steps:
-            state = "all have returned"  # then nobody gets what is still to come
-        elif left and all(child.exitcode == 0 for child in senders) and self.queue.empty():
-            waits = self._experiment.roles[self._experiment.roles_here[-1]].waits
-            if all(waits in self._tracks[child.name].unfinished() for child in left):
-                state = self._done(), len(left)  # all that still run wait, and nobody is left who puts
-        if state is None or state != self._state:
-            self._state, self._since = state, perf_counter()
-        is_final = not left and all(child.has_returned for child in senders)
-        if state is None or not (is_final or perf_counter() - self._since > _SETTLED):
-            return
+    def _is_stuck(self) -> bool:
+        """Say whether all processes that run have waited for each other, throughout some time."""
+        running = [child for _, child in self._children if child.exitcode is None]
+        if len(running) != self._running:  # who waits for one that has ended goes on
+            self._running, self._changed = len(running), perf_counter_ns()
+        waits = [wait for child in running if (wait := self._tracks[child.name].wait)]
+        if not running or len(waits) < len(running):
+            return False
+        since = max(self._changed, *(wait.since for wait in waits))
+        return bool(min(wait.seen for wait in waits) - since >= _STUCK_FOR * 1e9)
+
+    def _raise_stuck(self) -> None:
+        """Raise why the processes wait for what can't come any more."""
         result = self.result(perf_counter_ns())
-        sender, receiver = self._experiment.roles_here
-        wrong = mistake(result)
-        if left:
-            waiting = f"{_names(left)} waited for a message, and each {sender} had ended"
-            wrong = (
-                f"{waiting}: a {sender} puts None for each {receiver} once its {_plural_of(result)} are put"
-            )
-        elif not is_final:
-            missing = f"{self._experiment.steps - result.received:,} {_plural_of(result)}"
-            wrong = f"{_names(receivers)} returned, and {missing} were still to come"
-        _raise_protocol_error(wrong, result)
+        sender, receiver = self._experiment.roles_here[0], self._experiment.roles_here[-1]
+        senders = [child for role, child in self._children if role == sender]
+        left = [child for child in self._receivers() if not child.has_returned]
+        things = _plural_of(result)
+        running = [child.name for _, child in self._children if child.exitcode is None]
+        waits = [(name, wait) for name in running if (wait := self._tracks[name].wait)]
+        if self.queue is not None and not left:
+            missing = f"{self._experiment.steps - result.received:,} {things}"
+            words = f"{_names(self._receivers())} returned, and {missing} were still to come"
+        elif all(child.exitcode == 0 for child in senders) and all(
+            wait.call.endswith("Queue.get") for _, wait in waits
+        ):
+            words = f"{_names(left)} waited for a message, and each {sender} had ended"
+            words += f": a {sender} puts None for each {receiver} once its {things} are put"
+        else:
+            places = [f"{name} waits in {wait.call}, in the line  {wait.line}" for name, wait in waits]
+            words = f"nobody can go on: {'; '.join(places)}"
+        _raise_protocol_error(words, result)
 
     def explain(self, error: ProcessGroupError) -> None:
         """Raise what a worker did wrong, where another found the end of its pipe because of that."""
@@ -958,7 +965,8 @@ class _Run:
                 inside := [calls[each] for each in goes_on if each in calls]
             ):
                 ending = f"was still in {inside[0]}"
-            yield Lane(name, track.records(), ending, goes_on)
+            where = track.wait.line if ending != "returned" and track.wait else ""
+            yield Lane(name, track.records(), ending, goes_on, where)
 
     def close(self) -> None:
         """Let go of the records."""

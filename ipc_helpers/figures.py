@@ -54,6 +54,7 @@ _STEPS = (1, 2, 5, 10)  # between ticks, with any power of ten
 _FONT = 13  # points: readable from the last row
 _WORDS = {"facecolor": "white", "edgecolor": "#000000", "boxstyle": "round,pad=0.2", "linewidth": 0.8}
 _BINS = 600  # points of a curve, and ticks in a lane: no screen shows more
+_LONGEST_LINE = 40  # characters of a line of code
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
 
 # One thread draws everything: matplotlib is not made for two at once, and keeps its font files open for
@@ -323,14 +324,17 @@ def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
             height = 0.6 / len(both)
             _draw_lane(axes, lane, operation, flow, row - 0.3 + height * index, height)
         if result.stopped and not result.is_running and lane.ending != "returned":
-            axes.text(
-                flow.span, row, f"{lane.ending} ", ha="right", va="center", fontsize=_FONT - 2, bbox=_WORDS
-            )
+            end = f"{lane.ending}, in the line  {_cut(lane.where)} " if lane.where else f"{lane.ending} "
+            axes.text(flow.span, row, end, ha="right", va="center", fontsize=_FONT - 2, bbox=_WORDS)
     axes.set_yticks(range(len(result.lanes)), [lane.who for lane in result.lanes])
     axes.set_ylim(len(result.lanes) - 0.5, -0.5)
     _style(axes, "")
     signs = f"| a {words.noun},  hatched: {words.long}"
     axes.set_xlabel(f"milliseconds since the first {words.calls[SEND]};  {signs}", fontsize=_FONT)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
 
 
 def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, height: float) -> None:
@@ -391,6 +395,7 @@ def _alt(result: Result, flow: _Flow) -> str:
     feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
     for lane, total in zip(result.lanes, result.totals, strict=True):
         end = f"; it {lane.ending}" if result.stopped and lane.ending and not result.is_running else ""
+        end += f", in the line  {lane.where}" if end and lane.where else ""
         counts = {SEND: total.sent, RECEIVE: total.received}
         done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]
         calls = [words.calls[operation] for operation, count in counts.items() if count]

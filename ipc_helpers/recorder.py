@@ -7,11 +7,12 @@ methods that put and get, or send and recv: they note the time, and leave the wo
 from __future__ import annotations
 
 import struct
+from _thread import get_ident
 from collections import namedtuple
 from reprlib import repr as short
 from time import perf_counter_ns
 
-from ipc_helpers.child import ready
+from ipc_helpers.child import look_with, ready
 from ipc_helpers.trace import RECEIVE, SEND, WAIT, WRITE, pack_into
 
 TYPE_CHECKING = False
@@ -68,10 +69,28 @@ def run(
         connection.close()
     arguments = [_listed(each) if isinstance(each, Messages) else each for each in args]
     recorded = record(worker, arguments[0], track)
+    look_with(_looking(arguments[0], track))
     if go is not None:
         ready()
         go.acquire()
     recorded(*arguments)
+
+
+def _looking(endpoint: Any, track: Track) -> Callable[[], None]:
+    """Return what looks whether this process waits, and notes it in the track."""
+    main, looks = get_ident(), None
+
+    def look() -> None:
+        nonlocal looks
+        from ipc_helpers import stacks  # which a run that is soon over does not need
+
+        def tell(since: int) -> None:
+            track.note_wait(since, *(stacks.whereabouts(main) if since else ()))
+
+        looks = looks or stacks.Looks(main, lambda: [endpoint], tell)
+        looks()
+
+    return look
 
 
 def _listed(messages: Messages) -> list[tuple[int, bytes]]:

@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_left
 from collections import namedtuple
 from contextlib import suppress
+from time import perf_counter_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ started, ended : nanoseconds of ``time.perf_counter_ns``, which agrees across pr
 number : the message's. operation : SEND, RECEIVE or WRITE.
 """
 
+Wait = namedtuple("Wait", ("since", "seen", "line", "call"))
+Wait.__doc__ = """A wait for other processes, without a limit, that still went on when it was seen last.
+
+since, seen : nanoseconds of ``time.perf_counter_ns``. line : the line of the program's own.
+call : the library's function that this calls.
+"""
+
 PLACES = ("put", "deque", "feeder thread", "pipe", "get", "got")
 """Where a message is on its way through a Queue, one after the other: first in a call of put, then in
 the deque, and so on; in a call of get, and at last in the hands of who called it."""
@@ -46,7 +54,9 @@ does not move it. process, thread : the names of who did it.
 
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
-_HEADER = struct.calcsize("q") * (WAIT + 1)
+_SINCE, _SEEN = WAIT + 1, WAIT + 2  # cells: the wait that was noted last
+_WORDS = 1024  # bytes for the words of that
+_HEADER = struct.calcsize("q") * (_SEEN + 1) + _WORDS
 
 pack_into = _RECORD.pack_into
 """Write a record: takes a memory, a place in it, and the fields of an event; the operation last, so what
@@ -97,8 +107,9 @@ class Track:
     def _map(self, descriptor: int) -> None:
         self.memory = mmap.mmap(descriptor, 0)
         whole = memoryview(self.memory).cast("q")
-        self.cells = whole[: WAIT + 1]
-        self._operations = whole[WAIT + len(Event._fields) :: len(Event._fields)]
+        self.cells = whole[: _SEEN + 1]
+        fields = len(Event._fields)
+        self._operations = whole[_HEADER // whole.itemsize + fields - 1 :: fields]
         # A lock would cost as much as all the rest of a record.
         self.next_place = itertools.count(_HEADER, _SIZE).__next__
 
@@ -155,6 +166,31 @@ class Track:
             if since and since not in lane.only(operation).column("started")
         }
 
+    def note_wait(self, since: int, line: str = "", call: str = "") -> None:
+        """Note that the process waits for others, as far as one can see.
+
+        Parameters
+        ----------
+        since : int
+            Nanoseconds of ``time.perf_counter_ns``; 0 when it waits no more.
+        line, call : str
+            Where: the line of its own, and the library's function that this calls.
+        """
+        cells = self.cells
+        if since and since != cells[_SINCE]:
+            text = f"{line}\n{call}".encode()[: _WORDS - 1] + b"\0"
+            self.memory[_HEADER - _WORDS : _HEADER - _WORDS + len(text)] = text
+        cells[_SEEN] = perf_counter_ns()
+        cells[_SINCE] = since
+
+    @property
+    def wait(self) -> Wait | None:
+        """Where the process waits for others; None when it does not, as far as one can see."""
+        since, seen = self.cells[_SINCE], self.cells[_SEEN]
+        text = self.memory[_HEADER - _WORDS : _HEADER].partition(b"\0")[0].decode(errors="replace")
+        line, _, call = text.partition("\n")
+        return Wait(since, seen, line, call) if since else None
+
     def unlink(self) -> None:
         """Remove the file's name; the memory stays."""
         with suppress(OSError):  # gone already; or Windows, which keeps it until both have closed the file
@@ -195,15 +231,23 @@ class Lane:
     unfinished : dict of int to int
         For each operation that had begun and not ended: since when, in nanoseconds of
         ``time.perf_counter_ns``.
+    where : str
+        The line in which it waited for others; empty where it did not.
     """
 
     def __init__(
-        self, who: str, records: bytes, ending: str = "returned", unfinished: dict[int, int] | None = None
+        self,
+        who: str,
+        records: bytes,
+        ending: str = "returned",
+        unfinished: dict[int, int] | None = None,
+        where: str = "",
     ) -> None:
         self.who = who
         self.records = records
         self.ending = ending
         self.unfinished = unfinished or {}
+        self.where = where
         self._parts: dict[int, Lane] = {}  # by their operation
 
     def __len__(self) -> int:
@@ -237,7 +281,7 @@ class Lane:
                 return self
             kept = map(operation.__eq__, operations) if operation in operations else ()
             records = b"".join(itertools.compress(_pieces(self.records), kept))
-            self._parts[operation] = Lane(self.who, records, self.ending, self.unfinished)
+            self._parts[operation] = Lane(self.who, records, self.ending, self.unfinished, self.where)
         return self._parts[operation]
 
     def __repr__(self) -> str:

@@ -208,6 +208,17 @@ def receive_in_another_way(connection: Any) -> None:
                 return
 
 
+def send_late(connection: Any, messages: Sequence[Any]) -> None:
+    """For a while, it and its peer wait, both with a limit."""
+    threading.Event().wait(2)
+    pipes.send_all(connection, messages)
+
+
+def receive_in_time(connection: Any) -> None:
+    while connection.poll(30) and connection.recv() is not None:
+        pass
+
+
 def receive_three(connection: Any) -> None:
     for _ in range(3):
         connection.recv()
@@ -263,3 +274,7 @@ def fail(*_: Any) -> None:
 
 def hang(*_: Any) -> None:
     threading.Event().wait()
+
+
+def doze(*_: Any) -> None:
+    time.sleep(300)

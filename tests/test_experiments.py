@@ -818,8 +818,8 @@ def test_server_that_ends_early_does_not_hold_the_client(start_method: str) -> N
 
 def test_own_worker_that_hangs_is_ended_at_the_deadline() -> None:
     with pytest.raises(DeadlineError) as caught:
-        small(QueueFlow, {"producers": 1}).run(deadline=2, producer=own_workers.hang)
-    assert "in hang" in caught.value.stacks["producer 1"]
+        small(QueueFlow, {"producers": 1}).run(deadline=2, producer=own_workers.doze)
+    assert "in doze" in caught.value.stacks["producer 1"]
 
 
 @pytest.mark.parametrize(
@@ -1009,6 +1009,25 @@ def test_consumer_that_waits_for_a_slow_producer_is_left_alone() -> None:
     checked_flow(flow.run(deadline=AMPLE, producer=own_workers.produce_after_a_while))
 
 
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize(("kind", "parameters", "role"), ROLES)
+def test_processes_that_all_wait_are_told_where(
+    kind: type[Experiment], parameters: dict[str, Any], role: str, start_method: str
+) -> None:
+    experiment = small(kind, parameters, start_method)
+    start = time.monotonic()
+    result = ended(ProtocolError, experiment, **{role: own_workers.hang})
+    assert time.monotonic() - start < SOON
+    waiting = {lane.who: lane.where for lane in result.lanes if lane.ending.startswith("was still")}
+    assert "threading.Event().wait()" in waiting.values()
+    assert all(waiting.values()), waiting
+
+
+def test_who_waits_with_a_limit_of_its_own_is_not_taken_for_stuck() -> None:
+    both = {"sender": own_workers.send_late, "receiver": own_workers.receive_in_time}
+    checked(small(PipeExchange, {}).run(deadline=AMPLE, **both))
+
+
 def ended(error: type[ProcessGroupError], experiment: Experiment, **how: Any) -> Result:
     """Return what is left of a run that ends with an error."""
     with pytest.raises(error) as caught:
@@ -1090,7 +1109,7 @@ def test_records_of_a_cancelled_run_are_there(
 
 
 def test_process_that_never_came_up_is_in_the_result() -> None:
-    result = ended(DeadlineError, small(ProcessStart, {}), deadline=2, worker=own_workers.hang)
+    result = ended(DeadlineError, small(ProcessStart, {}), deadline=2, worker=own_workers.doze)
     assert endings(result) == {
         "parent": "",
         "child 1": "was still in its worker",
