@@ -20,7 +20,7 @@ import diagnosed_workers as programs
 import psutil
 import pytest
 
-from ipc_helpers import Diagnosis, StartError, diagnose
+from ipc_helpers import Diagnosis, StartError, diagnose, stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -336,6 +336,25 @@ def test_a_free_threaded_python_is_refused_before_anything_starts(
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     with pytest.raises(RuntimeError, match="reads the frames of running threads, and a free-threaded Python"):
         diagnose(programs.busy)
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [
+        ("ipc_helpers/workers/queues.py", False),
+        ("ipc_helpers/journey.py", False),
+        ("ipc_helpers/recorder.py", True),
+        ("json/decoder.py", True),
+    ],
+)
+def test_the_packages_workers_are_programs_also_where_it_is_installed_below_the_library(
+    below: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(stacks.__file__).parent.parent
+    monkeypatch.setattr(stacks, "_LIBRARY", str(folder))
+    code = compile("def work():\n    yield\n", str(folder / below), "exec")
+    exec(code, names := {})
+    assert stacks.is_library(names["work"]().gi_frame) == expected
 
 
 def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import threading
 import time
@@ -445,6 +446,43 @@ def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Pat
     assert "of 5 messages 1 were not sent" in panel.status.value
     assert "It was ended after" in panel.figure.value
     assert 'role="alert"' in panel.status.value
+
+
+@pytest.mark.parametrize(
+    ("experiment", "role", "worker", "words", "line"),
+    [
+        (
+            QueueFlow(messages=5),
+            "producer",
+            own_workers.forget_sentinels,
+            "consumer 1 waited for a message, and each producer had ended: a producer puts None for each",
+            "message = queue.get()",
+        ),
+        (
+            WorkerPool(tasks=4, length=5, workers=1),
+            "producer",
+            own_workers.forget_sentinels,
+            "worker 1 waited for a message, and each producer had ended",
+            "for _, seconds in iter(queue.get, None):",
+        ),
+        (
+            PipeExchange(messages=20, duplex=True),
+            "client",
+            own_workers.hang,
+            "nobody can go on: client waits in Event.wait, in the line  threading.Event().wait(); server",
+            "while (request := connection.recv()) is not None:",
+        ),
+    ],
+    ids=["queue", "pool", "pipe"],
+)
+def test_run_in_which_nobody_can_go_on_is_told_and_drawn(
+    fonts: None, nothing_left: Path, experiment: Experiment, role: str, worker: Any, words: str, line: str
+) -> None:
+    panel = Panel(experiment, **{role: worker})
+    panel.run.click()
+    assert panel.wait(20)  # usual is a second
+    assert words in panel.status.value
+    assert f"in the line  {html.escape(line)}" in panel.figure.value
 
 
 def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> None:
