@@ -15,7 +15,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from itertools import chain
 from time import perf_counter_ns
@@ -1070,7 +1070,7 @@ def measured(result: Result) -> Result:
         See :func:`mistake`.
     """
     if wrong := mistake(result):
-        _raise_protocol_error(wrong, result)
+        _raise_protocol_error(wrong, replace(result, stopped=perf_counter_ns()))
     return result
 
 

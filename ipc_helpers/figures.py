@@ -8,7 +8,7 @@ import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from time import thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -232,7 +232,8 @@ def _flow(result: Result) -> _Flow:
     begun = [int(lane.column("started")[0]) for lane in result.lanes_of(SEND)]
     begun += [lane.unfinished[SEND] for lane in result.lanes if SEND in lane.unfinished]
     end = result.stopped or int(received_at.max())
-    start = min(begun, default=end - 1)
+    goes_on = chain.from_iterable(lane.unfinished.values() for lane in result.lanes)
+    start = min(begun or goes_on, default=end - 1)
     times = np.concatenate([gate(sent_at), gate(received_at)])
     steps = np.repeat([1, -1], [np.isfinite(sent_at).sum(), np.isfinite(received_at).sum()])
     order = np.argsort(times, kind="stable")

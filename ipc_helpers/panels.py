@@ -41,12 +41,12 @@ _MOST_DRAWING = 0.1  # of one processor
 _ERROR = "border-left:4px solid #D55E00;padding-left:0.6em"
 
 
-class Panel:
+class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
     """Sliders for an experiment's parameters, a Run and a Cancel button, and what the last run measured.
 
-    Show it by making it the last expression of a cell. A kernel runs one experiment at a time:
-    Run in one panel, and making a new one, cancels what another panel runs. So nothing goes on unseen
-    when a cell is run again, and the panels that the cell made before are closed.
+    Show it by making it the last expression of a cell, or put it into a box, as any other widget. A kernel
+    runs one experiment at a time: Run in one panel, and making a new one, cancels what another panel runs. So
+    nothing goes on unseen when a cell is run again, and the panels that the cell made before are closed.
 
     Parameters
     ----------
@@ -68,8 +68,9 @@ class Panel:
         For each whole-numbered parameter: the slider, at the round number nearest to the box.
     choices : dict of str to ipywidgets.Dropdown
         For each parameter with named values: the list.
-    run, cancel : ipywidgets.Button
-        ``run.click()`` starts a run, ``cancel.click()`` ends it.
+    run, cancel, reset : ipywidgets.Button
+        ``run.click()`` starts a run, ``cancel.click()`` ends it, ``reset.click()`` brings the first values
+        back.
     run_on_release : ipywidgets.Checkbox
         While it is checked, a slider that is let go of starts a run; one that goes on is cancelled first.
     status, progress, figure, table : ipywidgets.HTML
@@ -125,16 +126,18 @@ class Panel:
         rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
         self.run = widgets.Button(description="Run", button_style="primary")
         self.cancel = widgets.Button(description="Cancel", disabled=True)
+        self.reset = widgets.Button(description="Reset")
         self.run_on_release = widgets.Checkbox(
             value=run_on_release, description="Run when a slider is released", indent=False
         )
         self.status, self.progress, self.figure, self.table = (widgets.HTML() for _ in range(4))
         self.run.on_click(self._on_run)
         self.cancel.on_click(self._on_cancel)
+        self.reset.on_click(self._on_reset)
         self.run_on_release.observe(self._on_switch, "value")
         self._on_switch()
-        buttons = widgets.HBox([self.run, self.cancel, self.run_on_release, self.progress])
-        self.widget = widgets.VBox([*rows, buttons, self.status, self.figure, self.table])
+        buttons = widgets.HBox([self.run, self.cancel, self.reset, self.run_on_release, self.progress])
+        super().__init__([*rows, buttons, self.status, self.figure, self.table])
         self._on_change()
 
     @property
@@ -152,13 +155,16 @@ class Panel:
 
     def close(self) -> None:
         """Cancel what the panel runs, and take it, with its pictures, out of the page and the kernel."""
+        if self.comm is None:  # closed before, or refused as it was made
+            return
         self._on_cancel(None)
-        widgets_left = [self.widget]
+        widgets_left: list[Any] = [*self.children, self.layout]
         while widgets_left:
             widget = widgets_left.pop()
             widgets_left += getattr(widget, "children", ())
             widgets_left += [part for name in ("layout", "style") if (part := getattr(widget, name, None))]
             widget.close()
+        super().close()
 
     def _take_place(self) -> None:
         """Close what an earlier run of this cell made; those of one run stand side by side."""
@@ -273,6 +279,10 @@ class Panel:
             self._cancelled.set()
             self.cancel.disabled = True
 
+    def _on_reset(self, _: Any) -> None:
+        for name, control in (self.boxes | self.choices).items():
+            control.value = getattr(self._first, name)
+
     def _begin(self) -> Experiment | None:
         """Return what to run now, with buttons and status set; None for a value that is not allowed."""
         try:
@@ -305,7 +315,11 @@ class Panel:
     def _run(self, experiment: Experiment | None) -> None:
         """Run experiments, in a thread, until there is nothing to run."""
         while experiment is not None:
-            self._run_one(experiment)
+            try:
+                self._run_one(experiment)
+            except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
+                old = " The figure is that of the run before." if self.result is not None else ""
+                self._say_error(f"{type(error).__name__}: {error}.{old}")
             experiment = self._end()
 
     def _run_one(self, experiment: Experiment) -> None:
@@ -329,9 +343,6 @@ class Panel:
             self._show(error.result)
             words = f"{summary}. Its processes are gone. The figure shows it up to then."
             self._say_error(words, details.strip())
-        except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
-            old = " The figure is that of the run before." if self.result is not None else ""
-            self._say_error(f"{type(error).__name__}: {error}.{old}")
 
     def _show(self, result: Result | None) -> None:
         """Show what a run measured, as a whole or up to where it was ended."""
@@ -378,7 +389,7 @@ class Panel:
         """Show the widget; where no kernel runs, say in words what would be there."""
         labels = ", ".join(html.escape(rule.label) for rule in self._rules.values())
         words = f"<p><em>Run this cell, and a panel stands here: {labels}; Run and Cancel.</em></p>"
-        bundle: dict[str, Any] = self.widget._repr_mimebundle_()
+        bundle: dict[str, Any] = super()._repr_mimebundle_()
         return bundle | {"text/plain": repr(self), "text/html": words}
 
 

@@ -133,6 +133,14 @@ def test_run_that_goes_on_is_drawn_up_to_now(chosen: Result) -> None:
     assert shown[0][1] > 0
 
 
+def test_run_in_which_nothing_was_sent_is_drawn_from_the_first_call_on() -> None:
+    waits = Lane("receiver", b"", "was still in recv", {RECEIVE: 7_000 * MS}, "connection.recv()")
+    result = Result(PipeExchange(), (lane("sender", SEND, []), waits), stopped=7_500 * MS)
+    alt = draw(result).alt
+    assert "It was ended after 500.0 milliseconds: 0 messages were sent, 0 received. " in alt
+    assert alt.endswith("receiver: no message; it was still in recv, in the line  connection.recv().")
+
+
 def test_html_is_one_image_with_alt_text(chosen: Result) -> None:
     picture = draw(chosen)
     page = Images(picture.html)

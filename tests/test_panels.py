@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import own_workers
 import pytest
+from ipywidgets import HBox
 from kernels import Kernel
 
 from ipc_helpers import (
@@ -24,10 +25,12 @@ from ipc_helpers import (
     WorkerError,
     WorkerPool,
     draw,
+    figures,
     worker_cells,
 )
 from ipc_helpers.experiments import Choice, Experiment, WholeNumber, parameter
 from ipc_helpers.panels import nearest, stops
+from ipc_helpers.processes import start_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +90,7 @@ def test_a_cell_that_runs_again_closes_the_panels_of_its_run_before() -> None:
         two = "panels = [Panel(QueueFlow()), Panel(QueueFlow())]\nprint(len(_instances))"
         counts = [int(kernel.show(two, "cell 1")) for _ in range(10)]
         assert counts == counts[:1] * 10
-        assert kernel.run("print([panel.widget.comm is None for panel in panels])") == "[False, False]\n"
+        assert kernel.run("print([panel.comm is None for panel in panels])") == "[False, False]\n"
         other = int(kernel.show("other = Panel(QueueFlow())\nprint(len(_instances))", "cell 2"))
         assert other == counts[0] // 2 * 3, "another cell's panels stay"
         kernel.run("other.close()")
@@ -138,6 +141,27 @@ def test_box_moves_its_slider_to_the_nearest_stop_and_keeps_its_own_value(panel:
     panel.boxes["messages"].value = 37
     assert panel.sliders["messages"].value == 50
     assert panel.boxes["messages"].value == 37
+
+
+def test_reset_brings_the_first_values_back_and_runs_nothing(panel: Panel) -> None:
+    panel.run_on_release.value = True
+    panel.boxes["messages"].value = 37
+    panel.boxes["payload"].value = -1
+    panel.choices["start_method"].value = start_methods()[-1]
+    panel.reset.click()
+    assert panel.experiment == QueueFlow(messages=50, payload=8)
+    assert panel.sliders["messages"].value == 50
+    assert "Run starts 50 messages of 8 bytes" in panel.status.value
+    assert panel.wait(0)
+    assert panel.result is None
+
+
+def test_two_panels_stand_in_one_box(panel: Panel) -> None:
+    other = Panel(PipeExchange(messages=20))
+    box = HBox([panel, other])
+    other.run.click()
+    assert other.wait(SECONDS)
+    assert "Done: 20 sent" in box.children[1].status.value
 
 
 @pytest.mark.parametrize(
@@ -293,6 +317,19 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
 
 
 # What is shown of the controls, and sliders that start a run.
+
+
+def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise MemoryError("no room for a picture")
+
+    monkeypatch.setattr(figures, "draw", fail)
+    for worker in ({}, {"producer": own_workers.lose_one}):
+        failing = Panel(QueueFlow(messages=5), **worker)
+        failing.run.click()
+        assert failing.wait(SECONDS)
+        assert "MemoryError: no room for a picture" in failing.status.value
+        assert (failing.run.disabled, failing.cancel.disabled) == (False, True)
 
 
 def test_only_the_controls_that_were_asked_for_are_there(panel: Panel) -> None:
