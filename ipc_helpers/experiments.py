@@ -10,7 +10,9 @@ from __future__ import annotations
 import inspect
 import io
 import multiprocessing
+import os
 import pickle
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -957,6 +959,7 @@ class _Run:
 
     def _lanes(self) -> Iterator[Lane]:
         endings = {child.name: child.ending for _, child in self._children}
+        raised = {child.name: _line_that_raised(child.traceback) for _, child in self._children}
         calls = {**self._experiment.words.calls, WAIT: "get"}
         for name, track in self._tracks.items():
             goes_on = track.unfinished()
@@ -965,7 +968,8 @@ class _Run:
                 inside := [calls[each] for each in goes_on if each in calls]
             ):
                 ending = f"was still in {inside[0]}"
-            where = track.wait.line if ending != "returned" and track.wait else ""
+            wait = track.wait if ending != "returned" else None
+            where = raised.get(name) or (wait.line if wait else "")
             yield Lane(name, track.records(), ending, goes_on, where)
 
     def close(self) -> None:
@@ -973,6 +977,13 @@ class _Run:
         with ExitStack() as stack:
             for track in self._tracks.values():
                 stack.callback(track.close)
+
+
+def _line_that_raised(traceback: str) -> str:
+    """Return the innermost line of a worker's own in a traceback; empty where there is none."""
+    frames = re.findall(r'^  File "(.+)", line \d+, in .+\n    (.+)', traceback, re.MULTILINE)
+    not_own = (os.path.dirname(os.__file__), str(recorder.__file__))
+    return next((line for file, line in reversed(frames) if not file.startswith(not_own)), "")
 
 
 def _check_call(name: str, role: Role, worker: Callable[..., object]) -> None:

@@ -196,6 +196,11 @@ class Child:
             return "returned, and was still delivering" if self.has_returned else "was still running"
         return _ending(self.exitcode) if self.exitcode else "returned"
 
+    @property
+    def traceback(self) -> str:
+        """The traceback in the child; empty where the worker has not raised."""
+        return str(self._outcome[3]) if self._raised and self._outcome is not None else ""
+
     def __repr__(self) -> str:
         state = "running" if self.exitcode is None else f"ended with exit code {self.exitcode}"
         return f"<Child {self.name!r}, {state}>"

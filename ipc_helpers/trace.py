@@ -232,7 +232,7 @@ class Lane:
         For each operation that had begun and not ended: since when, in nanoseconds of
         ``time.perf_counter_ns``.
     where : str
-        The line in which it waited for others; empty where it did not.
+        The line in which it raised, or waited for others; empty where it did neither.
     """
 
     def __init__(

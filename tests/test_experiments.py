@@ -1073,6 +1073,7 @@ def test_records_of_a_worker_that_raises_are_there(start_method: str) -> None:
     result = ended(WorkerError, flow, consumer=own_workers.raise_in_consumer)
     assert result.received == 1
     assert endings(result)["consumer 1"] == "raised KeyError"
+    assert result.lanes[-1].where == 'raise KeyError("apples")'
 
 
 @pytest.mark.parametrize("start_method", start_methods())
