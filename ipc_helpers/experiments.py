@@ -124,15 +124,12 @@ class Role(NamedTuple):
         What it has to do then, "puts each message" for example.
     record : callable
         What records it: a function of :mod:`ipc_helpers.recorder`.
-    waits : int
-        Which operation goes on while it waits for a message: RECEIVE or WAIT.
     """
 
     worker: Callable[..., object]
     takes: tuple[str, ...]
     does: str
     record: Callable[..., Callable[..., object]] = recorder.calls
-    waits: int = RECEIVE
 
 
 class Words(NamedTuple):
@@ -777,7 +774,6 @@ class WorkerPool(Experiment):
             ("queue",),
             "gets tasks until None comes, and does each before it gets the next",
             recorder.work,
-            WAIT,
         ),
     }
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ipc_helpers.experiments import Result, Words
 
 _LABEL = "12em"
+_BUTTON = {"width": "8em"}
 _CELL = "text-align:right;padding:0.2em 0.8em"
 _LOOKS_EVERY = 0.8  # seconds between two pictures of a run that goes on
 _MOST_DRAWING = 0.1  # of one processor
@@ -124,9 +125,9 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self._idle = threading.Event()  # no run is going on
         self._idle.set()
         rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
-        self.run = widgets.Button(description="Run", button_style="primary")
-        self.cancel = widgets.Button(description="Cancel", disabled=True)
-        self.reset = widgets.Button(description="Reset")
+        self.run = widgets.Button(description="Run", button_style="primary", layout=_BUTTON)
+        self.cancel = widgets.Button(description="Cancel", disabled=True, layout=_BUTTON)
+        self.reset = widgets.Button(description="Reset", layout=_BUTTON)
         self.run_on_release = widgets.Checkbox(
             value=run_on_release, description="Run when a slider is released", indent=False
         )
@@ -368,7 +369,8 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
     def _show_progress(self, steps: int, done: int) -> None:
         self.progress.value = (
-            f'<progress aria-label="Progress" max="{steps}" value="{done}"></progress> {done:,} of {steps:,}'
+            f'<span style="white-space:nowrap"><progress aria-label="Progress" max="{steps}" value="{done}">'
+            f"</progress> {done:,} of {steps:,}</span>"
         )
 
     def _say(self, words: str) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _LIBRARY = os.path.dirname(os.__file__)  # and site-packages is below it
 _PACKAGE = os.path.dirname(__file__)
 # What runs around a program, or looks at it. The package's other modules are programs, such as workers.
-_MACHINERY = {os.path.join(_PACKAGE, f"{name}.py") for name in ("child", "observed", "recorder", "stacks")}
+_MACHINERY = {
+    os.path.join(_PACKAGE, f"{name}.py") for name in ("child", "observed", "recorder", "stacks", "xray")
+}
 _LONGEST_TEXT = 300  # characters of a message or of a source line
 # Calls that wait for another process, for as long as it takes.
 _WAITS = {f"{kind}.{name}" for kind in ("Queue", "JoinableQueue", "SimpleQueue") for name in ("get", "put")}
