@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import io
 import multiprocessing
-import os
 import pickle
 import re
 import sys
@@ -23,7 +22,7 @@ from itertools import chain
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ipc_helpers import recorder
+from ipc_helpers import recorder, stacks
 from ipc_helpers.processes import (
     PEER_GONE,
     ProcessGroup,
@@ -978,8 +977,7 @@ class _Run:
 def _line_that_raised(traceback: str) -> str:
     """Return the innermost line of a worker's own in a traceback; empty where there is none."""
     frames = re.findall(r'^  File "(.+)", line \d+, in .+\n    (.+)', traceback, re.MULTILINE)
-    not_own = (os.path.dirname(os.__file__), str(recorder.__file__))
-    return next((line for file, line in reversed(frames) if not file.startswith(not_own)), "")
+    return next((line for file, line in reversed(frames) if not stacks.is_library_file(file)), "")
 
 
 def _check_call(name: str, role: Role, worker: Callable[..., object]) -> None:

@@ -175,7 +175,11 @@ def local(frame: FrameType, name: str, default: Any = None) -> Any:
 
 def is_library(frame: FrameType) -> bool:
     """Say whether a frame is none of the program's own."""
-    name = frame.f_code.co_filename
+    return is_library_file(frame.f_code.co_filename)
+
+
+def is_library_file(name: str) -> bool:
+    """Say whether a file, by the name that tracebacks have, is none of the program's own."""
     if os.path.dirname(name) == _PACKAGE:  # which may be installed below the library
         return name in _MACHINERY
     # "<string>" is the command line of a spawned child.

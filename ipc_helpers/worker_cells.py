@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import glob
 import hashlib
 import importlib
 import itertools
@@ -253,7 +254,7 @@ def _sweep(parent: Path) -> None:
     with contextlib.suppress(ImportError):
         import psutil
 
-        for folder in parent.glob(f"{_PREFIX}*"):
+        for folder in parent.glob(f"{glob.escape(_PREFIX)}*"):
             number = folder.name.removeprefix(_PREFIX).partition("-")[0]
             with contextlib.suppress(OSError):  # somebody else's, or gone meanwhile
                 status = folder.lstat()  # a link may lead anywhere

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -76,7 +77,7 @@ def kept_files() -> list[Path]:
         pytest.skip("not a git checkout, so nothing says which files belong to the project")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
-    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+    return [path for name in listed.split("\0") if name and os.path.lexists(path := ROOT / name)]
 
 
 # Dependencies
@@ -185,5 +186,8 @@ def test_the_page_links_to_files_that_are_there(page: str) -> None:
 
 @pytest.mark.parametrize("needle", HOSTS + MACHINE_PATHS)
 def test_no_file_names_a_registry_or_a_path_of_one_machine(needle: str, kept_files: list[Path]) -> None:
+    assert [path.name for path in kept_files if path.is_symlink()] == [], (
+        "a link leads elsewhere on each machine"
+    )
     found = [path.relative_to(ROOT).as_posix() for path in kept_files if needle.encode() in path.read_bytes()]
     assert found == []
