@@ -25,6 +25,7 @@ FINE, NOTE, PROBLEM = "fine", "note", "problem"
 _CHILD_SECONDS = 30.0  # until a child has to have answered: 0.05 s is usual, a virus scanner takes some
 _NEEDED_FOR = {
     "ipywidgets": "there are no panels with sliders",
+    "anywidget": "there are no panels with sliders",
     "matplotlib": "there are no figures, and no panels",
     "numpy": "there are no figures, and no panels",
 }

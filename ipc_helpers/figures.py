@@ -6,33 +6,37 @@ import base64
 import html
 import io
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain, pairwise
+from textwrap import wrap
 from time import thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
+    import matplotlib
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 except ImportError as error:
     from ipc_helpers.environment import what_to_install
 
     raise ImportError(what_to_install("figures")) from error
 
-from ipc_helpers.experiments import plural
+from ipc_helpers.experiments import Choice, plural
 from ipc_helpers.trace import PLACES, RECEIVE, SEND, WRITE, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from ipc_helpers.experiments import Result
+    from ipc_helpers.experiments import Result, Words
     from ipc_helpers.trace import Lane, Step
 
 # Okabe and Ito's colours, told apart with every common colour blindness; each has a second sign beside it.
@@ -48,14 +52,32 @@ _PLACES = {  # colour and hatch
     "get": (_COLOURS[RECEIVE], _HATCHES[RECEIVE]),
 }
 
-_WIDTH = 9.0  # inches, at 100 pixels an inch
-_LEFT, _RIGHT, _ABOVE, _BELOW, _BETWEEN = 1.2, 0.25, 0.4, 0.65, 0.12  # inches beside and between the axes
 _STEPS = (1, 2, 5, 10)  # between ticks, with any power of ten
-_FONT = 13  # points: readable from the last row
-_WORDS = {"facecolor": "white", "edgecolor": "#000000", "boxstyle": "round,pad=0.2", "linewidth": 0.8}
-_BINS = 600  # points of a curve, and ticks in a lane: no screen shows more
-_LONGEST_LINE = 40  # characters of a line of code
+_BETWEEN = 0.5  # between axes one below the other; this and what follows in heights of the text
+_LINE = 1.3  # from one line of text to the next
+_LETTER = 0.56  # the width of one, on average and a little more
+_LABEL = {"facecolor": "white", "edgecolor": "#000000", "boxstyle": "round,pad=0.15", "linewidth": 0.8}
+_BINS = 400  # points of a curve, and ticks in a lane: more are not told apart
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
+# JupyterLab's dark theme turns white and black around, and leaves each colour its hue.
+_DARK = '[data-jp-theme-light="false"] .ipc-figure{filter:invert(.87) hue-rotate(180deg)}'
+
+
+class Size(NamedTuple):
+    """How large a picture is to be, in pixels.
+
+    Attributes
+    ----------
+    width, height : int
+        Of the picture.
+    text : float
+        The height of its text: no letter is smaller.
+    """
+
+    width: int = 860
+    height: int = 500
+    text: float = 15.0
+
 
 # One thread draws everything: matplotlib is not made for two at once, and keeps its font files open for
 # each thread that ever drew.
@@ -81,22 +103,26 @@ class Picture:
         What was drawn.
     alt : str
         What the figure shows, in words and numbers.
-    png : bytes
+    svg : str
         The image.
+    width : int
+        How wide it is meant to be shown, in pixels.
     """
 
-    def __init__(self, title: str, alt: str, png: bytes) -> None:
+    def __init__(self, title: str, alt: str, svg: str, width: int) -> None:
         self.title = title
         self.alt = alt
-        self.png = png
+        self.svg = svg
+        self.width = width
 
     @property
     def html(self) -> str:
         """The image as an HTML figure."""
-        data = base64.b64encode(self.png).decode()
+        data = base64.b64encode(self.svg.encode()).decode()
         return (
-            f'<figure style="margin:0"><img style="max-width:100%" alt="{html.escape(self.alt)}" '
-            f'src="data:image/png;base64,{data}"></figure>'
+            f'<figure style="margin:0"><style>{_DARK}</style><img class="ipc-figure" '
+            f'style="width:{self.width}px;max-width:100%" alt="{html.escape(self.alt)}" '
+            f'src="data:image/svg+xml;base64,{data}"></figure>'
         )
 
     def _repr_html_(self) -> str:
@@ -106,7 +132,7 @@ class Picture:
         return f"<Picture: {self.title}>"
 
 
-def draw(result: Result) -> Picture:
+def draw(result: Result, beside: Result | None = None, size: Size | None = None) -> Picture:
     """Draw messages over time, how many wait between sent and received, and a lane for each process.
 
     Where the feeder thread of a queue recorded what it wrote, the messages that wait are told apart by
@@ -117,89 +143,206 @@ def draw(result: Result) -> Picture:
     ----------
     result : Result
         Of any experiment; the ``result`` of a WorkerError, a DeadlineError or Cancelled, too.
+    beside : Result, optional
+        Of another run of the same kind of experiment, to compare with: it is drawn on the left, with the
+        same axes.
+    size : Size, optional
+        In pixels; by default 860 × 500, with text 15 pixels high.
 
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    TypeError
+        When ``beside`` is of another kind of experiment.
     """
-    return _drawing.submit(_draw, result).result()
+    return draw_soon(lambda: (result, beside, size), lambda *_: None).result()
 
 
-def draw_soon(result: Result, show: Callable[[Picture, float], object]) -> None:
+def draw_soon(
+    what: Callable[[], tuple[Result, Result | None, Size | None]], show: Callable[[Picture, float], object]
+) -> Future[Picture]:
     """Draw as :func:`draw` does, without waiting for it.
 
     Parameters
     ----------
-    result : Result
-        As for :func:`draw`; of a run that goes on, too.
+    what : callable
+        Returns the parameters of :func:`draw`; called when all that was to be drawn before is drawn. A
+        Result may be of a run that goes on.
     show : callable
         Called with the picture, and the seconds of a processor that it took, in the thread that draws.
+
+    Returns
+    -------
+    concurrent.futures.Future
+        Of the picture, once it is shown.
     """
 
-    def work() -> None:
+    def work() -> Picture:
         begun = thread_time()
-        picture = _draw(result)
+        picture = _draw(*what())
         show(picture, thread_time() - begun)
+        return picture
 
-    _drawing.submit(work)
-
-
-def _draw(result: Result) -> Picture:
-    flow = _flow(result)
-    figure, (counts, depth, timeline) = _empty_figure(len(result.lanes), bool(flow.places))
-    _draw_counts(counts, result, flow)
-    if flow.places:
-        _draw_places(depth, flow)
-    else:
-        _draw_depth(depth, result, flow)
-    _draw_timeline(timeline, result, flow)
-    for axes in (counts, depth, timeline):
-        axes.set_xlim(-0.01 * flow.span, 1.01 * flow.span)
-    title = result.experiment.description
-    counts.set_title(title, fontsize=_FONT, y=1.0)  # a y spares matplotlib the search
-    return Picture(title, _alt(result, flow), _png(figure))
+    return _drawing.submit(work)
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 3})  # a tenth larger, much sooner
+def _draw(result: Result, beside: Result | None = None, size: Size | None = None) -> Picture:
+    size = size or Size()
+    results = [result]
+    titles = [result.experiment.description]
+    if beside is not None:
+        if type(beside.experiment) is not type(result.experiment):
+            raise TypeError(f"beside must be a result of {type(result.experiment).__name__}, not {beside}")
+        results = [beside, result]
+        titles = [f"kept: {_differences(beside, result)}", f"now: {_differences(result, beside)}"]
+    flows = [_flow(each) for each in results]
+    names = _names(results)
+    figure, columns = _empty_figure(size, len(results), len(names), max(map(len, names)))
+    words = result.experiment.words
+    span = max(flow.span for flow in flows)
+    peak = max(1, *(flow.depth.max(initial=0) for flow in flows))
+    for (counts, depth, timeline), each, flow, title in zip(columns, results, flows, titles, strict=True):
+        _draw_counts(counts, words, flow, size.text)
+        if flow.places:
+            _draw_places(depth, flow, size.text)
+        else:
+            _draw_depth(depth, flow)
+        _draw_timeline(timeline, each, flow, names, size.text)
+        for axes in (counts, depth, timeline):
+            axes.set_xlim(-0.01 * span, 1.01 * span)
+        counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
+        depth.set_ylim(0, peak * (1.6 if flow.places else 1.1))  # room for the legend
+        left = counts.bbox.x0 if beside else 0.4 * size.text
+        letters = int((counts.bbox.x1 - left) / _LETTER / size.text)
+        lines = wrap(title, letters, max_lines=2, placeholder=" …")
+        top = size.height - 0.2 * size.text
+        figure.text(left / size.width, top / size.height, "\n".join(lines), fontsize=size.text, va="top")
+    counts, depth, timeline = columns[0]
+    _label(counts, plural(words.noun), size)
+    _label(depth, "waiting in" if flows[0].places else words.waiting, size)
+    timeline.set_yticklabels(names)
+    signs = f"|  a {words.noun};   hatched: {words.long}"
+    middle = (counts.bbox.x0 + size.width) / 2
+    figure.text(
+        middle / size.width,
+        0.3 * size.text / size.height,
+        f"milliseconds since the first {words.calls[SEND]}\n{signs}",
+        fontsize=size.text,
+        ha="center",
+    )
+    alts = [_alt(each, flow) for each, flow in zip(results, flows, strict=True)]
+    alt = alts[0] if beside is None else f"On the left, kept: {alts[0]} On the right, now: {alts[1]}"
+    return Picture(result.experiment.description, alt, _svg(figure), size.width)
+
+
+def _label(axes: Axes, label: str, size: Size) -> None:
+    """Say what an axis counts: beside it, or inside where it is too short for that."""
+    fits = len(label) * _LETTER * size.text < axes.bbox.height
+    axes.set_ylabel(label if fits else "")
+    middle = (axes.bbox.y0 + axes.bbox.y1) / 2
+    axes.yaxis.set_label_coords(size.text / size.width, middle / size.height, axes.figure.transFigure)
+    axes.text(0.01, 0.98, "" if fits else label, fontsize=size.text, va="top", transform=axes.transAxes)
+
+
+def _names(results: list[Result]) -> list[str]:
+    """Return the processes of one or two runs, those of a role side by side."""
+    names = list(dict.fromkeys(lane.who for result in results for lane in result.lanes))
+    roles = list(dict.fromkeys(name.rstrip("0123456789") for name in names))
+    return sorted(names, key=lambda name: (roles.index(name.rstrip("0123456789")), len(name), name))
+
+
+def _differences(result: Result, other: Result) -> str:
+    """Return the parameters of a run that are not those of the other."""
+    found = []
+    for name, rule in result.experiment.rules().items():
+        value, theirs = getattr(result.experiment, name), getattr(other.experiment, name)
+        if value != theirs:
+            if isinstance(rule, Choice):
+                shown = (rule.names or rule.options)[rule.options.index(value)]
+            else:
+                shown = f"{value:,}"
+            found.append(f"{re.sub(r' [(].*', '', rule.label)} {shown}")
+    return ", ".join(found) or "the same"
+
+
+def _svg(figure: Figure) -> str:
+    # Text stays text, and the same drawing the same file. Not rc_context: it would take back what a cell of
+    # the reader's sets in the meantime.
+    ours: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "ipc_helpers"}
+    theirs = {name: matplotlib.rcParams[name] for name in ours}
+    matplotlib.rcParams.update(ours)
+    try:
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    finally:
+        matplotlib.rcParams.update(theirs)
     return buffer.getvalue()
 
 
-def _empty_figure(lanes: int, with_places: bool) -> tuple[Figure, list[Axes]]:
-    """Return a figure for some lanes, with three axes that hold nothing."""
-    figure, parts = _figure(lanes, with_places)
-    for axes in parts:
-        for artist in (*axes.lines, *axes.collections, *axes.texts):
-            artist.remove()
+def _new_figure(size: Size) -> Figure:
+    figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)  # a pixel is a point
+    FigureCanvasSVG(figure)  # not pyplot's, which belongs to the main thread
+    return figure
+
+
+def _style(axes: Axes, size: Size) -> None:
+    axes.yaxis.label.set_fontsize(size.text)
+    axes.tick_params(labelsize=size.text)
+    axes.spines[["top", "right"]].set_visible(False)
+    ticks = max(2, int(axes.bbox.width / size.text / 4))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=_STEPS))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.5g}"))
+
+
+def _empty_figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure for some lanes, whose names have so many letters, with axes that hold nothing."""
+    figure, parts = _figure(size, columns, lanes, letters)
+    drawn = [(*axes.lines, *axes.collections, *axes.texts) for axes in chain.from_iterable(parts)]
+    for artist in chain(figure.texts[:], *drawn):
+        artist.remove()
     return figure, parts
 
 
 @lru_cache(maxsize=1)  # to make axes and their ticks anew takes as long as all the rest of a drawing
-def _figure(lanes: int, with_places: bool) -> tuple[Figure, list[Axes]]:
-    heights = (1.6, 1.9, 0.6 * lanes + 0.2) if with_places else (1.9, 1.1, 0.4 * lanes + 0.2)
-    height = sum(heights) + _ABOVE + _BELOW + 2 * _BETWEEN
-    figure = Figure(figsize=(_WIDTH, height))
-    FigureCanvasAgg(figure)  # not pyplot's, which belongs to the main thread
-    # Fixed margins: to have matplotlib find them takes half as long again as the drawing.
-    parts = figure.subplots(
-        3,
-        1,
-        sharex=True,
-        gridspec_kw={
-            "height_ratios": heights,
-            "hspace": _BETWEEN / (sum(heights) / len(heights)),
-            "left": _LEFT / _WIDTH,
-            "right": 1 - _RIGHT / _WIDTH,
-            "top": 1 - _ABOVE / height,
-            "bottom": _BELOW / height,
-        },
-    )
-    counts, depth, timeline = parts
-    counts.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
-    depth.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, steps=_STEPS))
-    timeline.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
-    return figure, [counts, depth, timeline]
+def _figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure, and for each column its three axes, one below the other."""
+    figure = _new_figure(size)
+    text = size.text
+    left = max(5.4, letters * 0.6 + 0.9) * text
+    width = (size.width - left - text - (columns - 1) * text) / columns
+    above, below = (2 * _LINE + 0.5) * text, (3 * _LINE + 0.6) * text
+    room = size.height - above - below - 2 * _BETWEEN * text
+    timeline = min(max(0.45 * room, 1.2 * text * lanes), 2.6 * text * lanes, 0.75 * room)
+    heights = [0.58 * (room - timeline), 0.42 * (room - timeline), timeline]
+    parts: list[list[Axes]] = []
+    for column in range(columns):
+        bottom = size.height - above
+        parts.append([])
+        for row, height in enumerate(heights):
+            bottom -= height
+            axes = figure.add_axes(
+                (
+                    (left + column * (width + text)) / size.width,
+                    bottom / size.height,
+                    width / size.width,
+                    height / size.height,
+                )
+            )
+            bottom -= _BETWEEN * text
+            _style(axes, size)
+            axes.tick_params(labelbottom=row == 2, labelleft=column == 0)
+            if row < 2:
+                ticks = max(2, min(5, int(height / text / 1.6)))
+                axes.yaxis.set_major_locator(MaxNLocator(nbins=ticks, integer=True, steps=_STEPS))
+                axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            else:
+                axes.set_yticks(range(lanes))
+                axes.set_ylim(lanes - 0.5, -0.5)
+            parts[-1].append(axes)
+    return figure, parts
 
 
 class _Flow(NamedTuple):
@@ -253,8 +396,7 @@ def _events(lane: Lane) -> NDArray[Any]:
     return np.frombuffer(lane.records, dtype=[(name, np.int64) for name in Event._fields])
 
 
-def _draw_counts(axes: Axes, result: Result, flow: _Flow) -> None:
-    words = result.experiment.words
+def _draw_counts(axes: Axes, words: Words, flow: _Flow, text: float) -> None:
     for operation, times in flow.done.items():
         shown = np.unique(np.linspace(0, len(times) - 1, min(_BINS, len(times))).astype(int))
         axes.step(
@@ -266,23 +408,36 @@ def _draw_counts(axes: Axes, result: Result, flow: _Flow) -> None:
             linewidth=2.2,
             label=words.done[operation],
         )
-    _style(axes, plural(words.noun))
-    axes.set_ylim(0, max(1, result.sent) * 1.05)
-    axes.legend(fontsize=_FONT - 1, loc="best", frameon=False, handlelength=2.4)
+    names = list(words.done.values())
+    rows_fit = axes.bbox.height > 5 * text
+    _legend(axes, axes.lines, names, text, loc="lower right", ncols=1 if rows_fit else len(names))
 
 
-def _draw_depth(axes: Axes, result: Result, flow: _Flow) -> None:
+def _legend(axes: Axes, handles: Sequence[Any], labels: list[str], text: float, **where: Any) -> None:
+    axes.legend(
+        handles,
+        labels,
+        fontsize=text,
+        frameon=False,
+        handlelength=2.0,
+        handletextpad=0.4,
+        columnspacing=1.0,
+        borderaxespad=0.1,
+        labelspacing=0.2,
+        **where,
+    )
+
+
+def _draw_depth(axes: Axes, flow: _Flow) -> None:
     bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, _BINS), flow.times) - 1, 0, _BINS - 1)
     most = np.zeros(_BINS)
     np.maximum.at(most, bins, flow.depth)
     empty = np.setdiff1d(np.arange(_BINS), bins)  # nothing happened there: the depth before it stays
     most[empty] = np.append(0, flow.depth)[np.searchsorted(flow.times, edges[empty], side="right")]
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
-    _style(axes, result.experiment.words.waiting)
-    axes.set_ylim(0, max(1, flow.depth.max(initial=0)) * 1.1)
 
 
-def _draw_places(axes: Axes, flow: _Flow) -> None:
+def _draw_places(axes: Axes, flow: _Flow, text: float) -> None:
     """Draw how many messages are where, at some moments; the last place at the bottom."""
     moments = np.linspace(0, flow.span, _BINS)
     below = np.zeros(_BINS)
@@ -303,21 +458,13 @@ def _draw_places(axes: Axes, flow: _Flow) -> None:
             linewidth=1.2,
         )
         below = below + inside
-    _style(axes, "waiting in")
-    axes.set_ylim(0, max(1, flow.depth.max(initial=0)) * 1.4)  # room for the legend
-    axes.legend(
-        [bands[place] for place in flow.places],
-        list(flow.places),
-        ncols=len(flow.places),
-        fontsize=_FONT - 1,
-        loc="upper right",
-        frameon=False,
-    )
+    handles = [bands[place] for place in flow.places]
+    _legend(axes, handles, list(flow.places), text, ncols=3, loc="upper right")
 
 
-def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
-    words = result.experiment.words
-    for row, lane in enumerate(result.lanes):
+def _draw_timeline(axes: Axes, result: Result, flow: _Flow, names: list[str], text: float) -> None:
+    for lane in result.lanes:
+        row = names.index(lane.who)
         both = [
             operation for operation in flow.done if len(lane.only(operation)) or operation in lane.unfinished
         ]
@@ -325,17 +472,21 @@ def _draw_timeline(axes: Axes, result: Result, flow: _Flow) -> None:
             height = 0.6 / len(both)
             _draw_lane(axes, lane, operation, flow, row - 0.3 + height * index, height)
         if result.stopped and not result.is_running and lane.ending != "returned":
-            end = f"{lane.ending}, in the line  {_cut(lane.where)} " if lane.where else f"{lane.ending} "
-            axes.text(flow.span, row, end, ha="right", va="center", fontsize=_FONT - 2, bbox=_WORDS)
-    axes.set_yticks(range(len(result.lanes)), [lane.who for lane in result.lanes])
-    axes.set_ylim(len(result.lanes) - 0.5, -0.5)
-    _style(axes, "")
-    signs = f"| a {words.noun},  hatched: {words.long}"
-    axes.set_xlabel(f"milliseconds since the first {words.calls[SEND]};  {signs}", fontsize=_FONT)
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
+            end = f"{lane.ending}:  {lane.where}" if lane.where else lane.ending
+            letters = int(axes.bbox.width / text / _LETTER) - 1
+            end = end if len(end) <= letters else f"{end[: letters - 1]}…"
+            right = axes.bbox.width - 0.4 * text
+            axes.annotate(
+                end,
+                (0, row),
+                (right, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=text,
+                bbox=_LABEL,
+            )
 
 
 def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, height: float) -> None:
@@ -358,15 +509,6 @@ def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, 
     # One line with gaps: as a collection, each tick would be a path of its own.
     ends = np.tile([top, top + height, np.nan], len(ticks))
     axes.plot(np.repeat(ticks, 3), ends, color=colour, linewidth=1.1, solid_capstyle="butt")
-
-
-def _style(axes: Axes, label: str) -> None:
-    axes.set_ylabel(label, fontsize=_FONT)
-    axes.yaxis.set_label_coords(-0.1, 0.5)
-    axes.tick_params(labelsize=_FONT - 1)
-    axes.spines[["top", "right"]].set_visible(False)
-    if label:
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
 def _alt(result: Result, flow: _Flow) -> str:
@@ -447,9 +589,12 @@ def _draw_journey(steps: list[Step]) -> Picture:
     stays = _stays(steps)
     span = stays[-1].end
     rows = PLACES[:-1]
-    figure = Figure(figsize=(_WIDTH, 0.7 * len(rows) + _ABOVE + _BELOW))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.16, 0.17, 0.82, 0.74))
+    size = Size()
+    text = size.text
+    figure = _new_figure(size)
+    left, below = 8.5 * text / size.width, 3.2 * text / size.height
+    axes = figure.add_axes((left, below, 1 - left - text / size.width, 1 - below - 2 * text / size.height))
+    _style(axes, size)
     for stay in stays:
         row = rows.index(stay.place)
         colour, hatch = _PLACES[stay.place]
@@ -462,30 +607,27 @@ def _draw_journey(steps: list[Step]) -> Picture:
             edgecolor=colour,
             hatch=hatch,
         )
-        left = stay.start < span / 2  # above the bar, on from its start or up to its end: there is room
+        at_left = stay.start < span / 2  # above the bar, on from its start or up to its end: there is room
         axes.text(
-            stay.start if left else stay.end,
+            stay.start if at_left else stay.end,
             row - 0.2,
             f"{stay.end - stay.start:,.0f} µs, {stay.who}\n{', '.join(stay.steps)}",
-            ha="left" if left else "right",
+            ha="left" if at_left else "right",
             va="bottom",
-            fontsize=_FONT - 2,
+            fontsize=text,
         )
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.7, -0.8)
     axes.set_xlim(-0.01 * span, 1.01 * span)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
-    axes.tick_params(labelsize=_FONT - 1)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel("microseconds since put was called", fontsize=_FONT)
+    axes.set_xlabel("microseconds since put was called", fontsize=text)
     title = "The way of one message"
-    axes.set_title(title, fontsize=_FONT)
+    axes.set_title(title, fontsize=text)
     sentences = [f"{title}: {span:,.0f} microseconds from the call of put to the return of get."]
     for stay in stays:
         sentences.append(
             f"{stay.place}: {stay.end - stay.start:,.0f} microseconds, {stay.who}: {', '.join(stay.steps)}."
         )
-    return Picture(title, " ".join(sentences), _png(figure))
+    return Picture(title, " ".join(sentences), _svg(figure), size.width)
 
 
 def _stays(steps: list[Step]) -> list[_Stay]:

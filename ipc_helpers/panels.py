@@ -1,4 +1,4 @@
-"""A panel for any experiment: a slider and a number box for each parameter, Run, Cancel, what came out.
+"""A panel for any experiment: a slider and a number box for each parameter, Run, Cancel, and the picture.
 
 A click on Run starts a thread that runs the experiment, so that the kernel stays
 free to take the click on Cancel. That thread sets widget traits and nothing else.
@@ -15,10 +15,13 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 try:
+    import anywidget
     import ipywidgets as widgets
+    import traitlets
 except ImportError as error:
     from ipc_helpers.environment import what_to_install
 
@@ -32,18 +35,38 @@ from ipc_helpers.trace import RECEIVE, SEND
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ipc_helpers.experiments import Result, Words
+    from ipc_helpers.experiments import Result
 
-_LABEL = "12em"
-_BUTTON = {"width": "8em"}
+_HERE = Path(__file__).parent
 _CELL = "text-align:right;padding:0.2em 0.8em"
 _LOOKS_EVERY = 0.8  # seconds between two pictures of a run that goes on
 _MOST_DRAWING = 0.1  # of one processor
 _ERROR = "border-left:4px solid #D55E00;padding-left:0.6em"
 
 
+class _Number(anywidget.AnyWidget):
+    """A label, a number box and a slider: ipywidgets' own slider has no name for a screen reader."""
+
+    _esm = _HERE / "number.js"
+    label = traitlets.Unicode().tag(sync=True)
+    stops = traitlets.List(traitlets.Int()).tag(sync=True)  # round numbers, where the slider stops
+    value = traitlets.Int().tag(sync=True)
+    released = traitlets.Int().tag(sync=True)  # how often the slider was let go of
+    entered = traitlets.Int().tag(sync=True)  # how often Enter was pressed in the box
+
+
+class _PictureView(anywidget.AnyWidget):
+    """The panel's picture; it says how large it is shown, and brings the style of the whole panel."""
+
+    _esm = _HERE / "picture.js"
+    _css = _HERE / "panel.css"
+    svg = traitlets.Unicode().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    width, height, text = (traitlets.Float(number).tag(sync=True) for number in figures.Size())
+
+
 class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
-    """Sliders for an experiment's parameters, a Run and a Cancel button, and what the last run measured.
+    """Controls for an experiment's parameters, a picture of the run, and what it measured.
 
     Show it by making it the last expression of a cell, or put it into a box, as any other widget. A kernel
     runs one experiment at a time: Run in one panel, and making a new one, cancels what another panel runs. So
@@ -63,19 +86,21 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
     Attributes
     ----------
-    boxes : dict of str to ipywidgets.IntText
-        For each whole-numbered parameter: the number box, which holds its value.
-    sliders : dict of str to ipywidgets.SelectionSlider
-        For each whole-numbered parameter: the slider, at the round number nearest to the box.
-    choices : dict of str to ipywidgets.Dropdown
-        For each parameter with named values: the list.
-    run, cancel, reset : ipywidgets.Button
+    controls : dict of str to widget
+        For each parameter: what holds its ``value``. For a whole number, a box beside a slider.
+    run, cancel, reset, copy : ipywidgets.Button
         ``run.click()`` starts a run, ``cancel.click()`` ends it, ``reset.click()`` brings the first values
-        back.
+        back, ``copy.click()`` copies the call that runs the same.
+    keep : ipywidgets.ToggleButton
+        While it is pressed, the last picture stays beside those that follow, with the same axes.
+    numbers : ipywidgets.ToggleButton
+        While it is pressed, the table is shown.
     run_on_release : ipywidgets.Checkbox
         While it is checked, a slider that is let go of starts a run; one that goes on is cancelled first.
-    status, progress, figure, table : ipywidgets.HTML
-        What is going on, how far it is, and what came out.
+    status, progress, table : ipywidgets.HTML
+        What is going on, how far it is, and what came out in numbers.
+    picture : anywidget.AnyWidget
+        What came out, or has come out so far: its ``svg``, and its ``alt`` text.
     result : Result or None
         What the last run measured, as a whole or up to where it was ended.
 
@@ -113,32 +138,54 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         with Panel._lock:
             Panel._latest.set()
         self.result: Result | None = None
-        self.boxes: dict[str, Any] = {}
-        self.sliders: dict[str, Any] = {}
-        self.choices: dict[str, Any] = {}
+        self.controls: dict[str, Any] = {}
         self._first = experiment
         self._workers: dict[str, Any] = dict(workers)
         self._rules = {name: rules[name] for name in shown}
         self._cancelled = threading.Event()
         self._run_again = False
         self._looks_at = math.inf  # when to draw a run that goes on, in seconds of perf_counter
+        self._drawn: Result | None = None  # what the picture shows, or is about to
+        self._kept: Result | None = None
         self._idle = threading.Event()  # no run is going on
         self._idle.set()
-        rows = [self._control(name, rule, getattr(experiment, name)) for name, rule in self._rules.items()]
-        self.run = widgets.Button(description="Run", button_style="primary", layout=_BUTTON)
-        self.cancel = widgets.Button(description="Cancel", disabled=True, layout=_BUTTON)
-        self.reset = widgets.Button(description="Reset", layout=_BUTTON)
+        for name, rule in self._rules.items():
+            self.controls[name] = self._control(rule, getattr(experiment, name))
+        self.run = widgets.Button(description="Run", button_style="primary")
+        self.cancel = widgets.Button(description="Cancel", disabled=True)
+        self.reset = widgets.Button(description="Reset")
+        self.keep = widgets.ToggleButton(description="Keep", disabled=True)
+        self.copy = widgets.Button(description="Copy code")
+        self.numbers = widgets.ToggleButton(description="Numbers")
         self.run_on_release = widgets.Checkbox(
             value=run_on_release, description="Run when a slider is released", indent=False
         )
-        self.status, self.progress, self.figure, self.table = (widgets.HTML() for _ in range(4))
-        self.run.on_click(self._on_run)
-        self.cancel.on_click(self._on_cancel)
-        self.reset.on_click(self._on_reset)
-        self.run_on_release.observe(self._on_switch, "value")
-        self._on_switch()
-        buttons = widgets.HBox([self.run, self.cancel, self.reset, self.run_on_release, self.progress])
-        super().__init__([*rows, buttons, self.status, self.figure, self.table])
+        self.status, self.progress, self.table = (widgets.HTML() for _ in range(3))
+        self.table.layout.display = "none"
+        self.picture = _PictureView()
+        for button, clicked in (
+            (self.run, self._on_run),
+            (self.cancel, self._on_cancel),
+            (self.reset, self._on_reset),
+            (self.copy, self._on_copy),
+        ):
+            button.on_click(clicked)
+        self.keep.observe(self._on_keep, "value")
+        self.numbers.observe(self._on_numbers, "value")
+        self.picture.observe(self._redraw, ["width", "height", "text"])
+        self.picture.on_msg(self._on_copied)
+        buttons = widgets.Box([self.run, self.cancel, self.reset, self.keep, self.copy, self.numbers])
+        above, below = [*self.controls.values(), self.run_on_release], [self.progress, self.status]
+        column = widgets.VBox([*above, buttons, *below])
+        for part, its in (
+            (buttons, "buttons"),
+            (column, "controls"),
+            (self.picture, "picture"),
+            (self.table, "numbers"),
+        ):
+            part.add_class(f"ipc-{its}")
+        super().__init__([column, self.picture, self.table])
+        self.add_class("ipc-panel")
         self._on_change()
 
     @property
@@ -150,9 +197,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         TypeError, ValueError
             For a value that is not allowed; the message names the parameter.
         """
-        return replace(
-            self._first, **{name: control.value for name, control in (self.boxes | self.choices).items()}
-        )
+        return replace(self._first, **{name: control.value for name, control in self.controls.items()})
 
     def close(self) -> None:
         """Cancel what the panel runs, and take it, with its pictures, out of the page and the kernel."""
@@ -195,48 +240,28 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         # Not Thread.join: interrupted, it takes a running thread for ended (CPython issue 90882).
         return self._idle.wait(timeout)
 
-    def _control(self, name: str, rule: WholeNumber | Choice, value: Any) -> Any:
-        """Make the control of one parameter; a slider and its box follow each other."""
-        style = {"description_width": _LABEL}
+    def _control(self, rule: WholeNumber | Choice, value: Any) -> Any:
+        """Make the control of one parameter."""
         if isinstance(rule, Choice):
-            choice = widgets.Dropdown(
+            control = widgets.Dropdown(
                 options=list(zip(rule.names or rule.options, rule.options, strict=True)),
                 value=value,
                 description=rule.label,
-                style=style,
-                layout={"width": "20em"},
+                style={"description_width": "9em"},
+                layout={"width": "auto"},
             )
-            choice.observe(self._on_change, "value")
-            self.choices[name] = choice
-            return choice
-        marks = stops(rule)
-        box = widgets.IntText(value=value, description=rule.label, style=style, layout={"width": "20em"})
-        slider = widgets.SelectionSlider(
-            options=marks, value=nearest(marks, value), readout=False, layout={"width": "20em"}
-        )
-        box.observe(partial(self._box_moved, slider, marks), "value")
-        slider.observe(partial(self._slider_moved, box, marks), "value")
-        self.boxes[name], self.sliders[name] = box, slider
-        return widgets.HBox([box, slider])
+        else:
+            control = _Number(label=rule.label, stops=stops(rule), value=value)
+            control.observe(self._on_release, "released")
+            control.observe(self._run_or_rerun, "entered")
+        control.observe(self._on_change, "value")
+        return control
 
-    def _box_moved(self, slider: Any, marks: list[int], change: Any) -> None:
-        slider.value = nearest(marks, change["new"])
-        self._on_change()
+    def _on_release(self, _: Any) -> None:
+        if self.run_on_release.value:
+            self._run_or_rerun()
 
-    def _slider_moved(self, box: Any, marks: list[int], change: Any) -> None:
-        # A number typed into the box stays as it is; the slider stands beside it.
-        if nearest(marks, box.value) != change["new"]:
-            box.value = change["new"]
-            if self.run_on_release.value:
-                self._run_or_rerun()
-
-    def _on_switch(self, _: Any = None) -> None:
-        """Have the sliders say each value that they pass, or only the one at which they are released."""
-        for slider in self.sliders.values():
-            slider.continuous_update = not self.run_on_release.value
-            slider.readout = self.run_on_release.value  # the box follows only at the end
-
-    def _run_or_rerun(self) -> None:
+    def _run_or_rerun(self, _: Any = None) -> None:
         """Run; when a run is going on, cancel it and run after it."""
         with Panel._lock:
             self._run_again = self.run.disabled
@@ -281,8 +306,34 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             self.cancel.disabled = True
 
     def _on_reset(self, _: Any) -> None:
-        for name, control in (self.boxes | self.choices).items():
+        for name, control in self.controls.items():
             control.value = getattr(self._first, name)
+
+    def _on_keep(self, _: Any) -> None:
+        self._kept = self.result if self.keep.value else None
+        if self.keep.value:
+            self._say("Kept. The next run is drawn beside it, with the same axes.")
+        else:
+            self._redraw()
+
+    def _on_numbers(self, _: Any) -> None:
+        self.table.layout.display = "" if self.numbers.value else "none"
+
+    @property
+    def _code(self) -> str:
+        """The call of the last run; before the first one, of the run to come."""
+        ran = self.result.experiment if self.result is not None else self.experiment
+        workers = ", ".join(f"{role}={worker.__name__}" for role, worker in self._workers.items())
+        return f"{ran}.run({workers})"
+
+    def _on_copy(self, _: Any) -> None:
+        try:
+            self.picture.send(self._code)
+        except (TypeError, ValueError) as error:
+            self._say_error(str(error))
+
+    def _on_copied(self, _: Any, message: Any, __: Any) -> None:
+        self._say("Copied:" if message.get("copied") else "Select and copy this:", self._code)
 
     def _begin(self) -> Experiment | None:
         """Return what to run now, with buttons and status set; None for a value that is not allowed."""
@@ -294,10 +345,8 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         Panel._latest.set()
         Panel._latest = self._cancelled = threading.Event()
         self.run.disabled, self.cancel.disabled = True, False
-        self._say(
-            f"Running {experiment.description}{self._yours}. Cancel ends it. "
-            "(Interrupting the kernel does not: it runs in the background.)"
-        )
+        does = f"Running {experiment.description}{self._yours}"
+        self._say(f"{does}. Cancel ends it; interrupting the kernel does not.")
         return experiment
 
     def _end(self) -> Experiment | None:
@@ -333,7 +382,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
                 progress=show, look=self._look, cancelled=self._cancelled, **self._workers
             )
             self._show(result)
-            self._say(f"Done: {_counts(experiment.words, result.sent, result.received)}.")
+            self._say(_summary(result))
         except Cancelled as error:
             self._show(error.result)
             self._say("Cancelled. Its processes are gone. The figure shows it up to then.")
@@ -349,8 +398,9 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         """Show what a run measured, as a whole or up to where it was ended."""
         if result is None or not result.lanes:  # it ended before anything began
             return
-        picture = figures.draw(result)
-        self.result, self.figure.value, self.table.value = result, picture.html, _table(result)
+        self._drawn = result
+        figures.draw_soon(self._what_to_draw, self._show_picture).result()
+        self.result, self.table.value, self.keep.disabled = result, _table(result), False
 
     def _look(self, so_far: Callable[[], Result]) -> None:
         """Draw a run that goes on, again and again, and within bounds."""
@@ -358,14 +408,29 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             return
         self._looks_at = math.inf  # until it is drawn
         begun = time.thread_time()
-        result = so_far()
+        self._drawn = so_far()
         copied = time.thread_time() - begun
 
         def show(picture: figures.Picture, drawn: float) -> None:
-            self.figure.value = picture.html
+            self._show_picture(picture)
             self._looks_at = now + max(_LOOKS_EVERY, (copied + drawn) / _MOST_DRAWING)
 
-        figures.draw_soon(result, show)
+        figures.draw_soon(self._what_to_draw, show)
+
+    def _redraw(self, _: Any = None) -> None:
+        """Draw the same again, in the size in which it is shown now, and with or without what is kept."""
+        if self._drawn is not None:
+            figures.draw_soon(self._what_to_draw, self._show_picture)
+
+    def _what_to_draw(self) -> tuple[Result, Result | None, figures.Size]:
+        """Return what the picture is to show at the moment: whatever is drawn last is the latest."""
+        assert self._drawn is not None
+        view = self.picture
+        return self._drawn, self._kept, figures.Size(int(view.width), int(view.height), view.text)
+
+    def _show_picture(self, picture: figures.Picture, _: float = 0) -> None:
+        with self.picture.hold_sync():
+            self.picture.svg, self.picture.alt = picture.svg, picture.alt
 
     def _show_progress(self, steps: int, done: int) -> None:
         self.progress.value = (
@@ -373,8 +438,9 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             f"</progress> {done:,} of {steps:,}</span>"
         )
 
-    def _say(self, words: str) -> None:
-        self.status.value = f'<div role="status">{html.escape(words)}</div>'
+    def _say(self, words: str, code: str = "") -> None:
+        code = f" <code>{html.escape(code)}</code>" if code else ""
+        self.status.value = f'<div role="status">{html.escape(words)}{code}</div>'
 
     def _say_error(self, words: str, details: str = "") -> None:
         more = (
@@ -427,11 +493,6 @@ def stops(rule: WholeNumber) -> list[int]:
     return sorted({rule.low, rule.high} | {number for number in between if rule.low < number < rule.high})
 
 
-def nearest(marks: list[int], value: int) -> int:
-    """Return the mark that is nearest to a value by ratio, as a logarithmic scale shows it."""
-    return min(marks, key=lambda mark: (max(mark, value) + 1) / (max(min(mark, value), 0) + 1))
-
-
 def _latest(worker: Any) -> Any:
     """Return a worker as its cell defines it now; raise ValueError when the cell could not be run again."""
     cell = worker_cells.find(getattr(worker, "__name__", ""))
@@ -460,8 +521,11 @@ def _line_of(error: WorkerError, workers: dict[str, Any]) -> str:
     return ""
 
 
-def _counts(words: Words, sent: int, received: int) -> str:
-    return f"{sent:,} {words.done[SEND]}, {received:,} {words.done[RECEIVE]}"
+def _summary(result: Result) -> str:
+    words = result.experiment.words
+    done = f"Done: {result.sent:,} {words.done[SEND]}, {result.received:,} {words.done[RECEIVE]}."
+    rate = f" {result.messages_per_second:,.0f} {plural(words.noun)} a second."
+    return done + rate if result.received > 1 else done
 
 
 def _table(result: Result) -> str:

@@ -254,10 +254,14 @@ def cells(page: Page) -> list[dict[str, Any]]:
     return found
 
 
-def row_of(page: Page, label: str) -> Locator:
-    """Return the row of the panel that holds the number box with this label, and its slider."""
-    rows = panel_of(page).locator(".widget-hbox")
-    return rows.filter(has=page.get_by_label(label, exact=True)).last
+def box_of(page: Page, label: str) -> Locator:
+    """Return the number box with this label in the panel of the open chapter."""
+    return panel_of(page).get_by_role("spinbutton", name=label, exact=True)
+
+
+def slider_of(page: Page, label: str) -> Locator:
+    """Return the slider with this label in the panel of the open chapter."""
+    return panel_of(page).get_by_role("slider", name=label, exact=True)
 
 
 def panel_of(page: Page, number: int = 0) -> Locator:
@@ -269,7 +273,7 @@ def panel_of(page: Page, number: int = 0) -> Locator:
 def set_boxes(page: Page, values: dict[str, int]) -> None:
     """Type into number boxes of the panel, by their labels."""
     for label, value in values.items():
-        box = panel_of(page).get_by_label(label, exact=True)
+        box = box_of(page, label)
         box.fill(str(value))
         box.press("Tab")
 

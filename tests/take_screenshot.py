@@ -1,4 +1,4 @@
-"""Take the README's picture: chapter 02 in a real JupyterLab, its panel after a run.
+"""Take the README's picture: chapter 02 in a real JupyterLab, its panel after two runs.
 
 .uv/bin/uv run python tests/take_screenshot.py
 """
@@ -26,15 +26,20 @@ def main() -> int:
         sync_playwright() as playwright,
         browser(playwright, path) as running,
     ):
-        page = running.new_page(viewport={"width": 1100, "height": 1330})
+        page = running.new_page(viewport={"width": 1280, "height": 720}, device_scale_factor=1.5)
         lab.open(page, "02-queue.ipynb")
-        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
         run_all(page, "children left: 0")
-        set_boxes(page, {"Messages": 5000, "Producers": 2, "Consumers": 2, "maxsize (0: no bound)": 64})
+        page.evaluate("jupyterapp.shell.mode = 'single-document'")
+        page.evaluate("jupyterapp.shell.collapseLeft()")
         panel = panel_of(page)
-        panel.get_by_role("button", name="Run").click()
-        panel.get_by_text("Done:").wait_for()
-        page.get_by_role("heading", name="Play").evaluate("element => element.scrollIntoView()")
+        set_boxes(page, {"Messages": 5000})
+        for maxsize in (8, 64):
+            set_boxes(page, {"maxsize (0: no bound)": maxsize})
+            panel.get_by_role("button", name="Run", exact=True).click()
+            panel.get_by_text("Done:").wait_for()
+            if maxsize == 8:
+                panel.get_by_role("button", name="Keep").click()
+        panel.evaluate("element => element.scrollIntoView()")
         page.wait_for_timeout(500)  # the scroll bars fade
         PICTURE.parent.mkdir(exist_ok=True)
         page.screenshot(path=PICTURE)

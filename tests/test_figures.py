@@ -10,18 +10,22 @@ import struct
 import threading
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from ipc_helpers import figures
 from ipc_helpers.experiments import Experiment, PipeExchange, ProcessStart, QueueFlow, QueuePlaces, Result
-from ipc_helpers.figures import Picture, _drawing, _figure, _flow, draw, draw_journey, draw_soon
+from ipc_helpers.figures import Picture, Size, _drawing, _figure, _flow, _svg, draw, draw_journey, draw_soon
 from ipc_helpers.processes import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from matplotlib.figure import Figure
 
 AMPLE = 60.0  # seconds
 MS = 1_000_000  # nanoseconds
@@ -89,22 +93,79 @@ class Images(HTMLParser):
             self.images.append(dict(attrs))
 
 
-def size_of(png: bytes) -> tuple[int, int]:
-    """Return the width and height that a PNG file states in its first chunk."""
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    assert png[12:16] == b"IHDR"
-    assert png[-8:-4] == b"IEND"
-    width, height = struct.unpack(">2I", png[16:24])
-    return width, height
+class Drawing:
+    """What an SVG holds: its size in pixels, each text, its height, and how far from the top it is."""
+
+    def __init__(self, svg: str) -> None:
+        root = ElementTree.fromstring(svg)
+        self.size = tuple(map(float, root.attrib["viewBox"].split()[2:]))
+        texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+        self.texts = ["".join(text.itertext()) for text in texts]
+        self.heights = [float(re.findall(r"([\d.]+)px", text.attrib["style"])[0]) for text in texts]
+        shifts = [
+            re.findall(r"translate\(\S+ ([\d.-]+)\)", text.attrib.get("transform", "")) for text in texts
+        ]
+        self.rows = [
+            float(shift[0] if shift else text.attrib["y"]) for text, shift in zip(texts, shifts, strict=True)
+        ]
+
+
+def child_starts(count: int, longest_name: int = 0) -> Result:
+    """Return a result of so many children."""
+    names = [f"child {n}".ljust(longest_name, ".") for n in range(1, count + 1)]
+    ups = [lane(name, RECEIVE, [(n, n + 40, n)]) for n, name in enumerate(names)]
+    parent = lane("parent", SEND, ((n, n + 1, n) for n in range(count)))
+    return Result(ProcessStart(processes=count), (parent, *ups))
 
 
 # What is in the picture.
 
 
-def test_picture_is_a_png_900_pixels_wide(chosen: Result) -> None:
-    width, height = size_of(draw(chosen).png)
-    assert width == 900
-    assert 300 < height < 1_000
+@pytest.mark.parametrize("size", [Size(), Size(546, 646, 18.45), Size(300, 900, 24.6)])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_picture_has_the_size_that_was_asked_for_and_no_smaller_text(
+    chosen: Result, size: Size, columns: int
+) -> None:
+    for result in (chosen, waiting_at_places(), child_starts(16)):
+        drawing = Drawing(draw(result, result if columns == 2 else None, size).svg)
+        assert drawing.size == (size.width, size.height)
+        assert min(drawing.heights) == pytest.approx(size.text)
+        assert {lane.who for lane in result.lanes} <= set(drawing.texts)
+
+
+def test_text_stays_in_the_picture(chosen: Result) -> None:
+    """Also with many lanes, which once pushed the words below the axis out of it."""
+    for result in (chosen, child_starts(16)):
+        rows = Drawing(draw(result).svg).rows
+        assert Size().text * 0.7 < min(rows) < max(rows) < Size().height
+
+
+def test_runs_beside_each_other_have_the_same_axes(chosen: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick run beside a slow one, with another number of processes."""
+    limits: list[Any] = []
+
+    def svg(figure: Figure) -> str:
+        limits.extend((axes.get_xlim(), axes.get_ylim()) for axes in figure.axes)
+        return _svg(figure)
+
+    monkeypatch.setattr(figures, "_svg", svg)
+    put = lane("producer 1", SEND, [(0, 1, 0)])
+    got = lane("consumer 1", RECEIVE, [(0, 2, 0)])
+    quick = Result(QueueFlow(messages=1, payload=10, maxsize=8, start_method="spawn"), (put, got))
+    picture = draw(quick, beside=chosen)
+    assert len(limits) == 6
+    assert limits[:3] == limits[3:]
+    texts = Drawing(picture.svg).texts
+    assert "kept: Messages 4, Producers 2, Consumers 2, maxsize 0" in " ".join(texts)
+    assert "now: Messages 1, Producers 1, Consumers 1, maxsize 8" in " ".join(texts)
+    names = ["producer 1", "producer 2", "consumer 1", "consumer 2"]
+    assert [text for text in texts if text in names] == names
+    assert picture.alt == f"On the left, kept: {draw(chosen).alt} On the right, now: {draw(quick).alt}"
+
+
+def test_run_of_another_kind_beside_is_refused(chosen: Result) -> None:
+    with pytest.raises(TypeError, match="beside must be a result of QueueFlow, not <Result of QueuePlaces"):
+        draw(chosen, beside=waiting_at_places())
 
 
 def test_alt_text_has_the_numbers_of_the_result(chosen: Result) -> None:
@@ -128,8 +189,8 @@ def test_run_that_goes_on_is_drawn_up_to_now(chosen: Result) -> None:
     assert "It goes on after 250.0 milliseconds: 4 messages were put, 4 got. " in alt
     assert "was still running" not in alt
     shown: list[tuple[Picture, float]] = []
-    draw_soon(goes_on, lambda *drawn: shown.append(drawn))
-    assert draw(goes_on).png == shown[0][0].png, "one thread draws one picture after the other"
+    draw_soon(lambda: (goes_on, None, None), lambda *drawn: shown.append(drawn))
+    assert draw(goes_on).svg == shown[0][0].svg, "one thread draws one picture after the other"
     assert shown[0][1] > 0
 
 
@@ -144,19 +205,19 @@ def test_run_in_which_nothing_was_sent_is_drawn_from_the_first_call_on() -> None
 def test_html_is_one_image_with_alt_text(chosen: Result) -> None:
     picture = draw(chosen)
     page = Images(picture.html)
-    assert page.tags == ["figure", "img"]
+    assert page.tags == ["figure", "style", "img"]
     (image,) = page.images
     assert image["alt"] == picture.alt
-    assert image["src"] == "data:image/png;base64," + base64.b64encode(picture.png).decode()
+    assert image["src"] == "data:image/svg+xml;base64," + base64.b64encode(picture.svg.encode()).decode()
     assert picture._repr_html_() == picture.html
 
 
 def test_alt_text_is_escaped() -> None:
     alt = '1 < 2 & "three" > <script>'
-    picture = Picture("title", alt, b"png")
+    picture = Picture("title", alt, "<svg></svg>", 860)
     assert html.escape(alt) in picture.html
     page = Images(picture.html)
-    assert page.tags == ["figure", "img"]
+    assert page.tags == ["figure", "style", "img"]
     assert page.images[0]["alt"] == alt
 
 
@@ -165,20 +226,17 @@ def test_repr_is_short_and_names_what_was_drawn(chosen: Result) -> None:
 
 
 def test_picture_stays_the_same(chosen: Result) -> None:
-    assert draw(chosen).png == draw(chosen).png
+    assert draw(chosen).svg == draw(chosen).svg
 
 
 def test_picture_shows_nothing_of_the_one_before(chosen: Result) -> None:
     """The figure is used again; here by another experiment, with other words and numbers, as many lanes."""
-    lanes = len(chosen.lanes)
-    ups = [lane(f"child {n}", RECEIVE, [(n, n + 40, n - 1)]) for n in range(1, lanes)]
-    parent = lane("parent", SEND, ((n, n + 1, n) for n in range(lanes - 1)))
-    other = Result(ProcessStart(processes=lanes - 1), (parent, *ups))
+    other = child_starts(len(chosen.lanes) - 1, longest_name=max(len(lane.who) for lane in chosen.lanes))
     _drawing.submit(_figure.cache_clear).result()
     first = draw(chosen)
-    assert draw(other).png != first.png
+    assert draw(other).svg != first.svg
     assert _figure.cache_info().hits == 1, "the figure was made anew: this test tests nothing"
-    assert draw(chosen).png == first.png
+    assert draw(chosen).svg == first.svg
 
 
 # What it can draw.
@@ -192,7 +250,6 @@ def test_real_runs_are_drawn(start_method: str) -> None:
         flow = QueueFlow(messages=200, producers=2, consumers=3, start_method=start_method)
         result = flow.run(deadline=AMPLE)
         picture = draw(result)
-        assert size_of(picture.png)[0] == 900
         assert picture.alt.startswith(f"{flow.description}. All were got {result.seconds * 1e3:,.1f} milli")
         assert f" {result.messages_per_second:,.0f} messages a second." in picture.alt
         for total in result.totals:
@@ -216,7 +273,6 @@ def test_lane_with_both_operations_is_drawn_and_described() -> None:
         "client: 2 sent and 2 received, 100% of its time inside send or recv. "
         "server: 2 sent and 2 received, 100% of its time inside send or recv."
     )
-    assert size_of(picture.png)[0] == 900
 
 
 def in_order(who: str, records: bytes) -> Lane:
@@ -247,7 +303,6 @@ def test_places_are_drawn_and_described() -> None:
         "producer: 4 put, 100% of its time inside put; its feeder thread wrote 4. "
         "consumer: 4 got, 40% of its time inside get."
     )
-    assert size_of(picture.png)[0] == 900
 
 
 def test_message_that_goes_on_before_its_put_returned_is_in_one_place() -> None:
@@ -258,11 +313,11 @@ def test_message_that_goes_on_before_its_put_returned_is_in_one_place() -> None:
 
 
 def test_places_stay_as_they_were_between_other_pictures(chosen: Result) -> None:
-    places, flow = draw(waiting_at_places()).png, draw(chosen).png
-    assert draw(waiting_at_places()).png == places
-    assert draw(waiting_at_places(7)).png != places
-    assert draw(waiting_at_places()).png == places
-    assert draw(chosen).png == flow
+    places, flow = draw(waiting_at_places()).svg, draw(chosen).svg
+    assert draw(waiting_at_places()).svg == places
+    assert draw(waiting_at_places(7)).svg != places
+    assert draw(waiting_at_places()).svg == places
+    assert draw(chosen).svg == flow
 
 
 def test_bands_of_places_stack_up_to_what_waits() -> None:
@@ -296,7 +351,6 @@ WAY = [
 
 def test_journey_is_drawn_and_described() -> None:
     picture = draw_journey(WAY[::-1])
-    assert size_of(picture.png)[0] == 900
     assert repr(picture) == "<Picture: The way of one message>"
     assert picture.alt == (
         "The way of one message: 100,000 microseconds from the call of put to the return of get. "
@@ -306,7 +360,7 @@ def test_journey_is_drawn_and_described() -> None:
         "pipe: 40,000 microseconds, producer, feeder: the write ends. "
         "get: 10,000 microseconds, consumer, main: read, unpickled."
     )
-    assert draw_journey(WAY).png == picture.png
+    assert draw_journey(WAY).svg == picture.svg
 
 
 def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
@@ -338,7 +392,6 @@ def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
 def test_each_experiment_is_drawn(experiment: Experiment) -> None:
     result = experiment.run(deadline=AMPLE)
     picture = draw(result)
-    assert size_of(picture.png)[0] == 900
     assert picture.alt.startswith(f"{experiment.description}. ")
     assert all(f" {total.who}: " in picture.alt for total in result.totals)
 
@@ -347,13 +400,10 @@ def test_each_experiment_is_drawn(experiment: Experiment) -> None:
 def test_one_message_is_drawn() -> None:
     result = QueueFlow(messages=1, producers=4, consumers=4).run(deadline=AMPLE)
     picture = draw(result)
-    assert size_of(picture.png)[0] == 900
     assert picture.alt.startswith("1 message of 64 bytes from 4 producers to 4 consumers")
     assert picture.alt.count(": no message.") == 6
     # No share of its time for one operation, which is all of it.
     assert picture.alt.count(": 1 put.") == picture.alt.count(": 1 got.") == 1
-    small = draw(QueueFlow(messages=1).run(deadline=AMPLE))
-    assert size_of(small.png)[1] < size_of(picture.png)[1], "a picture grows with its lanes"
 
 
 def test_100_000_messages_are_drawn() -> None:
@@ -361,7 +411,6 @@ def test_100_000_messages_are_drawn() -> None:
     put = lane("producer 1", SEND, ((n, n + 1, n) for n in range(count)))
     got = lane("consumer 1", RECEIVE, ((n + 1, n + 2, n) for n in range(count)))
     picture = draw(Result(QueueFlow(messages=count, payload=0), (put, got)))
-    assert size_of(picture.png)[0] == 900
     assert "producer 1: 100,000 put, 100% of its time inside put." in picture.alt
     assert "1,000 messages a second." in picture.alt
 
@@ -382,5 +431,5 @@ def test_threads_draw_at_once(chosen: Result) -> None:
         thread.start()
     for thread in threads:
         thread.join(AMPLE)
-    assert {picture.png for picture in pictures} == {draw(chosen).png}
+    assert {picture.svg for picture in pictures} == {draw(chosen).svg}
     assert len(pictures) == 4

@@ -29,7 +29,7 @@ from ipc_helpers import (
     worker_cells,
 )
 from ipc_helpers.experiments import Choice, Experiment, WholeNumber, parameter
-from ipc_helpers.panels import nearest, stops
+from ipc_helpers.panels import stops
 from ipc_helpers.processes import start_methods
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def panel(fonts: None, nothing_left: Path) -> Panel:
 
 
 def start_long_run(panel: Panel) -> None:
-    panel.boxes["messages"].value = 100_000
-    panel.boxes["maxsize"].value = 1
+    panel.controls["messages"].value = 100_000
+    panel.controls["maxsize"].value = 1
     panel.run.click()
     wait_until(lambda: "100,000" in panel.progress.value and "> 0 of" not in panel.progress.value)
 
@@ -123,37 +123,88 @@ def test_panels_take_their_clicks_one_at_a_time(panel: Panel) -> None:
 def test_each_parameter_has_a_labelled_control_with_the_first_value() -> None:
     panel = Panel(QueueFlow(messages=50, payload=8, start_method="spawn"))
     for name, rule in QueueFlow.rules().items():
-        control = (panel.boxes | panel.choices)[name]
-        assert control.description == rule.label
+        control = panel.controls[name]
+        assert getattr(control, "label" if isinstance(rule, WholeNumber) else "description") == rule.label
         assert control.value == getattr(panel.experiment, name)
     assert panel.experiment == QueueFlow(messages=50, payload=8, start_method="spawn")
-    assert set(panel.sliders) == set(panel.boxes)
+    assert panel.controls["messages"].stops == stops(QueueFlow.rules()["messages"])
 
 
-def test_slider_moves_its_box(panel: Panel) -> None:
-    for name, slider in panel.sliders.items():
-        for stop in slider.options:
-            slider.value = stop
-            assert panel.boxes[name].value == stop
-
-
-def test_box_moves_its_slider_to_the_nearest_stop_and_keeps_its_own_value(panel: Panel) -> None:
-    panel.boxes["messages"].value = 37
-    assert panel.sliders["messages"].value == 50
-    assert panel.boxes["messages"].value == 37
+def release(panel: Panel, name: str, value: int) -> None:
+    """Do what the browser tells of a slider that is let go of."""
+    control = panel.controls[name]
+    control.set_state({"value": value, "released": control.released + 1})
 
 
 def test_reset_brings_the_first_values_back_and_runs_nothing(panel: Panel) -> None:
     panel.run_on_release.value = True
-    panel.boxes["messages"].value = 37
-    panel.boxes["payload"].value = -1
-    panel.choices["start_method"].value = start_methods()[-1]
+    panel.controls["messages"].value = 37
+    panel.controls["payload"].value = -1
+    panel.controls["start_method"].value = start_methods()[-1]
     panel.reset.click()
     assert panel.experiment == QueueFlow(messages=50, payload=8)
-    assert panel.sliders["messages"].value == 50
     assert "Run starts 50 messages of 8 bytes" in panel.status.value
     assert panel.wait(0)
     assert panel.result is None
+
+
+def test_what_is_kept_is_drawn_beside_the_next_run(panel: Panel) -> None:
+    assert panel.keep.disabled, "nothing was run"
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    first = panel.result
+    panel.keep.value = True
+    panel.controls["maxsize"].value = 8
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert panel.result is not None
+    assert panel.picture.svg == draw(panel.result, beside=first).svg
+    panel.keep.value = False
+    wait_until(lambda: panel.picture.svg == draw(panel.result).svg)  # type: ignore[arg-type]
+
+
+def test_picture_follows_the_size_in_which_it_is_shown(panel: Panel) -> None:
+    size = figures.Size(500, 400, 18.45)
+    panel.picture.set_state(size._asdict())
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert panel.result is not None
+    assert panel.picture.svg == draw(panel.result, size=size).svg
+    panel.picture.set_state({"width": 700})
+    wait_until(lambda: panel.picture.svg == draw(panel.result, size=size._replace(width=700)).svg)  # type: ignore[arg-type]
+
+
+def test_code_that_is_copied_is_the_call_of_the_last_run(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(panel.picture, "send", sent.append)
+    panel.copy.click()
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    panel.controls["messages"].value = 51
+    panel.copy.click()
+    assert [eval(code).experiment for code in sent] == [QueueFlow(messages=50, payload=8)] * 2
+    for copied, words in ((True, "Copied: <code>"), (False, "Select and copy this: <code>")):
+        panel.picture._handle_custom_msg({"copied": copied}, [])
+        assert f"{words}{html.escape(sent[1])}</code>" in panel.status.value
+    own = Panel(QueueFlow(), producer=own_workers.produce_in_another_way)
+    assert own._code == f"{QueueFlow()}.run(producer=produce_in_another_way)"
+
+
+def test_code_of_values_that_are_not_allowed_is_refused_in_words(panel: Panel) -> None:
+    panel.controls["messages"].value = 0
+    panel.copy.click()
+    assert 'role="alert"' in panel.status.value
+    assert "messages must be from 1" in panel.status.value
+
+
+def test_table_is_shown_while_numbers_is_pressed(panel: Panel) -> None:
+    shown = []
+    for pressed in (False, True, False):
+        panel.numbers.value = pressed
+        shown.append(panel.table.layout.display != "none")
+    assert shown == [False, True, False]
 
 
 def test_two_panels_stand_in_one_box(panel: Panel) -> None:
@@ -178,11 +229,6 @@ def test_stops_are_round_numbers_and_both_ends(rule: WholeNumber, expected: list
     assert stops(rule) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(-5, 0), (0, 0), (3, 4), (5, 4), (7, 8), (10**9, 16)])
-def test_nearest_stop_is_by_ratio(value: int, expected: int) -> None:
-    assert nearest([0, 1, 2, 4, 8, 16], value) == expected
-
-
 def test_table_has_no_rate_for_a_single_start() -> None:
     """It would be the one over the time of one call: 11,237 processes a second."""
     panel = Panel(ProcessStart(processes=2))
@@ -200,7 +246,7 @@ def test_run_shows_figure_table_and_counts(panel: Panel) -> None:
     assert panel.result is not None
     assert (panel.result.sent, panel.result.received) == (50, 50)
     assert "Done: 50 put, 50 got." in panel.status.value
-    assert 'alt="50 messages of 8 bytes' in panel.figure.value
+    assert panel.picture.alt.startswith("50 messages of 8 bytes")
     assert "consumer 1" in panel.table.value
     assert panel.progress.value == ""
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
@@ -219,7 +265,7 @@ def test_picture_grows_while_a_run_goes_on(fonts: None, nothing_left: Path) -> N
     """And costs a tenth of a processor at most; the last picture is the one that draw() makes."""
     panel = Panel(QueuePlaces(messages=250, pause=20))  # five seconds
     pictures: list[str] = []
-    panel.figure.observe(lambda change: pictures.append(change["new"]), "value")
+    panel.picture.observe(lambda change: pictures.append(change["new"]), "alt")
     panel.run.click()
     assert panel.wait(SECONDS)
     *grown, last = pictures
@@ -227,7 +273,8 @@ def test_picture_grows_while_a_run_goes_on(fonts: None, nothing_left: Path) -> N
     assert len(got) >= 2
     assert 0 < got[0] < got[-1] <= 250
     assert panel.result is not None
-    assert last == draw(panel.result).html
+    assert last == draw(panel.result).alt
+    assert panel.picture.svg == draw(panel.result).svg
 
 
 def test_second_click_on_run_is_ignored_while_a_run_goes_on(panel: Panel) -> None:
@@ -247,10 +294,10 @@ def test_cancel_ends_the_run_soon_says_so_draws_it_up_to_then_and_frees_the_pane
     assert "Cancelled. Its processes are gone. The figure shows it up to then.<" in panel.status.value
     assert panel.result is not None
     assert panel.result.stopped
-    assert "It was ended after" in panel.figure.value
+    assert "It was ended after" in panel.picture.alt
     assert "consumer 1" in panel.table.value
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
-    panel.boxes["messages"].value = 20
+    panel.controls["messages"].value = 20
     panel.run.click()
     assert panel.wait(SECONDS)
     assert "Done: 20 put" in panel.status.value
@@ -279,7 +326,7 @@ def test_run_in_one_panel_cancels_the_run_of_another(panel: Panel) -> None:
 def test_value_out_of_range_is_refused_in_words_and_starts_nothing(
     panel: Panel, name: str, value: int
 ) -> None:
-    panel.boxes[name].value = value
+    panel.controls[name].value = value
     assert f"{name} must be from" in panel.status.value
     panel.run.click()
     assert panel.wait(0)
@@ -289,8 +336,8 @@ def test_value_out_of_range_is_refused_in_words_and_starts_nothing(
 
 
 def test_values_that_are_too_much_together_are_refused_in_words(panel: Panel) -> None:
-    panel.boxes["messages"].value = 100_000
-    panel.boxes["payload"].value = 1_000_000
+    panel.controls["messages"].value = 100_000
+    panel.controls["payload"].value = 1_000_000
     assert "messages × payload must be at most 256 MiB" in panel.status.value
 
 
@@ -320,10 +367,10 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
 
 
 def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise MemoryError("no room for a picture")
 
-    monkeypatch.setattr(figures, "draw", fail)
+    monkeypatch.setattr(figures, "_draw", fail)
     for worker in ({}, {"producer": own_workers.lose_one}):
         failing = Panel(QueueFlow(messages=5), **worker)
         failing.run.click()
@@ -334,12 +381,8 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
 
 def test_only_the_controls_that_were_asked_for_are_there(panel: Panel) -> None:
     short = Panel(QueueFlow(messages=50, maxsize=3), controls=("maxsize", "start_method"))
-    assert ([*short.boxes], [*short.sliders], [*short.choices]) == (
-        ["maxsize"],
-        ["maxsize"],
-        ["start_method"],
-    )
-    short.boxes["maxsize"].value = 5
+    assert [*short.controls] == ["maxsize", "start_method"]
+    short.controls["maxsize"].value = 5
     assert short.experiment == QueueFlow(messages=50, maxsize=5)
     assert repr(short) == "<Panel for QueueFlow: maxsize, start_method>"
     assert "Messages" not in short._repr_mimebundle_()["text/html"]
@@ -358,34 +401,34 @@ def test_run_on_release_of_a_wrong_type_is_refused(wrong: Any) -> None:
 
 
 def test_released_slider_runs_only_while_that_is_switched_on(panel: Panel) -> None:
-    panel.sliders["messages"].value = 20
+    release(panel, "messages", 20)
     assert panel.result is None
     assert panel.wait(0)
     panel.run_on_release.value = True
-    assert not panel.sliders["messages"].continuous_update
-    panel.sliders["messages"].value = 10
+    release(panel, "messages", 10)
     assert panel.wait(SECONDS)
     assert "Done: 10 put, 10 got." in panel.status.value
     panel.run_on_release.value = False
-    assert panel.sliders["messages"].continuous_update
-    panel.sliders["messages"].value = 5
+    release(panel, "messages", 5)
     assert panel.wait(0)
     assert "Run starts 5 messages" in panel.status.value
 
 
-def test_number_typed_into_a_box_does_not_run(panel: Panel) -> None:
+def test_number_typed_into_a_box_runs_with_enter_alone(panel: Panel) -> None:
     panel.run_on_release.value = True
-    panel.boxes["messages"].value = 20
-    assert panel.sliders["messages"].value == 20
+    panel.controls["messages"].set_state({"value": 21})
     assert panel.wait(0)
     assert panel.result is None
+    panel.controls["messages"].set_state({"value": 22, "entered": 1})
+    assert panel.wait(SECONDS)
+    assert "Done: 22 put, 22 got." in panel.status.value
 
 
 def test_slider_released_during_a_run_cancels_it_and_runs_anew(panel: Panel) -> None:
     panel.run_on_release.value = True
     start_long_run(panel)
-    panel.sliders["messages"].value = 20
-    panel.sliders["messages"].value = 10
+    release(panel, "messages", 20)
+    release(panel, "messages", 10)
     assert panel.wait(SECONDS)
     assert "Done: 10 put, 10 got." in panel.status.value
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
@@ -394,7 +437,7 @@ def test_slider_released_during_a_run_cancels_it_and_runs_anew(panel: Panel) -> 
 def test_cancel_also_cancels_the_run_that_was_to_follow(panel: Panel) -> None:
     panel.run_on_release.value = True
     start_long_run(panel)
-    panel.sliders["messages"].value = 10
+    release(panel, "messages", 10)
     panel.cancel.click()
     assert panel.wait(SECONDS)
     assert "Cancelled" in panel.status.value or "Done: 10 put" in panel.status.value
@@ -405,7 +448,7 @@ def test_run_in_another_panel_is_not_cancelled_by_the_run_that_was_to_follow(pan
     panel.run_on_release.value = True
     other = Panel(QueueFlow(messages=30))
     start_long_run(panel)
-    panel.sliders["messages"].value = 10
+    release(panel, "messages", 10)
     other.run.click()
     assert other.wait(SECONDS)
     assert panel.wait(SECONDS)
@@ -413,7 +456,7 @@ def test_run_in_another_panel_is_not_cancelled_by_the_run_that_was_to_follow(pan
 
 
 def test_choice_shows_its_names_and_holds_its_values() -> None:
-    choice = Panel(PipeExchange(duplex=True)).choices["duplex"]
+    choice = Panel(PipeExchange(duplex=True)).controls["duplex"]
     assert choice.options == (("one-way", False), ("duplex", True))
     assert choice.value is True
     choice.value = False
@@ -421,7 +464,7 @@ def test_choice_shows_its_names_and_holds_its_values() -> None:
 
 
 def test_status_says_what_run_would_do(panel: Panel) -> None:
-    panel.boxes["messages"].value = 123
+    panel.controls["messages"].value = 123
     assert "Run starts 123 messages of 8 bytes" in panel.status.value
 
 
@@ -460,8 +503,8 @@ def test_panel_runs_and_draws_an_own_worker(
     panel.run.click()
     assert panel.wait(SECONDS)
     assert 'role="status">Done: ' in panel.status.value
-    assert "<img" in panel.figure.value
     assert panel.result is not None
+    assert panel.picture.svg == draw(panel.result).svg
 
 
 def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_left: Path) -> None:
@@ -481,7 +524,7 @@ def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Pat
     panel.run.click()
     assert panel.wait(SECONDS)
     assert "of 5 messages 1 were not sent" in panel.status.value
-    assert "It was ended after" in panel.figure.value
+    assert "It was ended after" in panel.picture.alt
     assert 'role="alert"' in panel.status.value
 
 
@@ -519,7 +562,7 @@ def test_run_in_which_nobody_can_go_on_is_told_and_drawn(
     panel.run.click()
     assert panel.wait(20)  # usual is a second
     assert words in panel.status.value
-    assert f"in the line  {html.escape(line)}" in panel.figure.value
+    assert f"in the line  {line}" in panel.picture.alt
 
 
 def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> None:
@@ -533,12 +576,12 @@ def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> 
 
 def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None, nothing_left: Path) -> None:
     panel = Panel(PipeExchange(messages=20), sender=own_workers.send_in_another_way)
-    panel.choices["duplex"].value = True
+    panel.controls["duplex"].value = True
     for _ in range(2):
         assert "role must be &#x27;client&#x27; or &#x27;server&#x27;" in panel.status.value
         panel.run.click()  # starts nothing
         assert panel.wait(0)
-    panel.choices["duplex"].value = False
+    panel.controls["duplex"].value = False
     assert "Run starts 20 messages" in panel.status.value
 
 
