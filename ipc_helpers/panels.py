@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _CELL = "text-align:right;padding:0.2em 0.8em"
-_LOOKS_EVERY = 0.8  # seconds between two pictures of a run that goes on
+_LOOKS_EVERY = 0.6  # seconds between two pictures of a run that goes on
 _MOST_DRAWING = 0.1  # of one processor
 _ERROR = "border-left:4px solid #D55E00;padding-left:0.6em"
 
