@@ -957,7 +957,7 @@ class _Run:
         raised = {child.name: _line_that_raised(child.traceback) for _, child in self._children}
         calls = {**self._experiment.words.calls, WAIT: "get"}
         for name, track in self._tracks.items():
-            goes_on = track.unfinished()
+            records, goes_on = track.read()
             ending = endings.get(name, "")
             if ending == "was still running" and (
                 inside := [calls[each] for each in goes_on if each in calls]
@@ -965,7 +965,7 @@ class _Run:
                 ending = f"was still in {inside[0]}"
             wait = track.wait if ending != "returned" else None
             where = raised.get(name) or (wait.line if wait else "")
-            yield Lane(name, track.records(), ending, goes_on, where)
+            yield Lane(name, records, ending, goes_on, where)
 
     def close(self) -> None:
         """Let go of the records."""
@@ -1109,7 +1109,7 @@ def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
     if not (first and last):
         return 0.0
     started = min(min(lane.column("started")) for lane in first)
-    ended = max(max(lane.column("ended")) for lane in last)
+    ended = max(lane.column("ended")[-1] for lane in last)  # of one operation: in the order of their ends
     return (ended - started) / 1e9
 
 

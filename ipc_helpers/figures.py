@@ -431,7 +431,9 @@ def _legend(axes: Axes, handles: Sequence[Any], labels: list[str], text: float, 
 def _draw_depth(axes: Axes, flow: _Flow) -> None:
     bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, _BINS), flow.times) - 1, 0, _BINS - 1)
     most = np.zeros(_BINS)
-    np.maximum.at(most, bins, flow.depth)
+    first_of_bin = np.flatnonzero(np.diff(bins, prepend=-1))
+    if len(bins):
+        most[bins[first_of_bin]] = np.maximum.reduceat(flow.depth, first_of_bin)
     empty = np.setdiff1d(np.arange(_BINS), bins)  # nothing happened there: the depth before it stays
     most[empty] = np.append(0, flow.depth)[np.searchsorted(flow.times, edges[empty], side="right")]
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
@@ -535,9 +537,11 @@ def _alt(result: Result, flow: _Flow) -> str:
         sentences.append(
             f"At most {deque} in the deque, {feeder} with the feeder thread, {pipe} in the pipe."
         )
+    if result.is_running:  # the next picture comes in a moment, and what each did takes long to count
+        return " ".join(sentences)
     feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
     for lane, total in zip(result.lanes, result.totals, strict=True):
-        end = f"; it {lane.ending}" if result.stopped and lane.ending and not result.is_running else ""
+        end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
         end += f", in the line  {lane.where}" if end and lane.where else ""
         counts = {SEND: total.sent, RECEIVE: total.received}
         done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]

@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_left
 from collections import namedtuple
 from contextlib import suppress
+from functools import cached_property
 from time import perf_counter_ns
 
 TYPE_CHECKING = False
@@ -56,6 +57,7 @@ _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
 _SINCE, _SEEN = WAIT + 1, WAIT + 2  # cells: the wait that was noted last
 _WORDS = 1024  # bytes for the words of that
+_MOST_THREADS = 64  # that record at once; a record between others may be missing for a moment
 _HEADER = struct.calcsize("q") * (_SEEN + 1) + _WORDS
 
 pack_into = _RECORD.pack_into
@@ -147,22 +149,28 @@ class Track:
         if place + _SIZE > len(self.memory):
             raise RuntimeError("far more messages went through here than there are")
 
-    def records(self) -> bytes:
-        """Return a copy of all records, for a :class:`Lane`."""
-        used = self.memory[_HEADER:].rstrip(b"\0")
+    def read(self) -> tuple[bytes, dict[int, int]]:
+        """Return a copy of all records, and since when each operation goes on that does.
+
+        Returns
+        -------
+        records : bytes
+            For a :class:`Lane`.
+        unfinished : dict of int to int
+            By their operation, in nanoseconds of ``time.perf_counter_ns``.
+        """
+        # These come first: what ends in the meantime is among the records, and goes on no more.
+        begun = {operation: self.cells[operation] for operation in (SEND, RECEIVE, WRITE, WAIT)}
+        end = _HEADER + (self.count + _MOST_THREADS) * _SIZE
+        used = self.memory[_HEADER:end].rstrip(b"\0")
         records = used + bytes(-len(used) % _SIZE)
         operations = array("q", records)[len(Event._fields) - 1 :: len(Event._fields)]
         if 0 in operations:  # one that another thread has not finished yet
-            return b"".join(itertools.compress(_pieces(records), operations))
-        return records
-
-    def unfinished(self) -> dict[int, int]:
-        """Return since when each operation goes on that does, in nanoseconds of ``time.perf_counter_ns``."""
-        lane = Lane("", self.records())
-        last = {operation: self.cells[operation] for operation in (SEND, RECEIVE, WRITE, WAIT)}
-        return {
+            records = b"".join(itertools.compress(_pieces(records), operations))
+        lane = Lane("", records)
+        return records, {
             operation: since
-            for operation, since in last.items()
+            for operation, since in begun.items()
             if since and since not in lane.only(operation).column("started")
         }
 
@@ -273,13 +281,17 @@ class Lane:
             raise ValueError(f"field must be one of {', '.join(Event._fields)}, not {field!r}")
         return array("q", self.records)[Event._fields.index(field) :: len(Event._fields)]
 
+    @cached_property
+    def _operations(self) -> frozenset[int]:
+        return frozenset(self.column("operation"))
+
     def only(self, operation: int) -> Lane:
         """Return a lane with the events of one operation alone: SEND, RECEIVE or WRITE."""
+        if not self._operations - {operation}:
+            return self
         if operation not in self._parts:
             operations = self.column("operation")
-            if operations.count(operation) == len(operations):
-                return self
-            kept = map(operation.__eq__, operations) if operation in operations else ()
+            kept = map(operation.__eq__, operations) if operation in self._operations else ()
             records = b"".join(itertools.compress(_pieces(self.records), kept))
             self._parts[operation] = Lane(self.who, records, self.ending, self.unfinished, self.where)
         return self._parts[operation]

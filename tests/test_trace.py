@@ -29,7 +29,7 @@ def track() -> Iterator[Track]:
 def filled(track: Track, events: Sequence[tuple[int, int, int, int]]) -> Lane:
     for event in events:
         track.add(*event)
-    return Lane("client", track.records())
+    return Lane("client", track.read()[0])
 
 
 EVENTS = [
@@ -85,7 +85,7 @@ def test_track_takes_its_capacity_and_no_more(capacity: int) -> None:
     for _ in range(2):
         with pytest.raises(RuntimeError, match="far more messages went through here than there are"):
             track.add(0, 0, capacity, SEND)
-    assert list(Lane("producer 1", track.records()).column("number")) == list(range(capacity))
+    assert list(Lane("producer 1", track.read()[0]).column("number")) == list(range(capacity))
     track.close()
 
 
@@ -101,7 +101,7 @@ def test_threads_lose_no_record() -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    numbers = Lane("producer 1", track.records()).column("number")
+    numbers = Lane("producer 1", track.read()[0]).column("number")
     track.close()
     assert sorted(numbers) == list(range(20_000))
 
@@ -148,6 +148,6 @@ def test_records_of_a_killed_worker_are_there(count: int, start_method: str, not
         ProcessGroup(multiprocessing.get_context(start_method), deadline=60) as group,
     ):
         group.start(group_workers.record_and_die, track, count)
-    assert list(Lane("worker", track.records()).column("number")) == list(range(count))
-    assert track.unfinished() == {SEND: 77}
+    assert list(Lane("worker", track.read()[0]).column("number")) == list(range(count))
+    assert track.read()[1] == {SEND: 77}
     track.close()
