@@ -224,8 +224,9 @@ def _draw(result: Result, beside: Result | None = None, size: Size | None = None
     _label(counts, plural(words.noun), size)
     _label(depth, "waiting in" if flows[0].places else words.waiting, size)
     timeline.set_yticklabels(names)
-    signs = f"|  a {words.noun};   hatched: {words.long}"
-    middle = (counts.bbox.x0 + size.width) / 2
+    signs = f"| a {words.noun}; hatched: {words.long}"
+    half = len(signs) * _LETTER * size.text / 2
+    middle = min((counts.bbox.x0 + size.width) / 2, size.width - half)
     figure.text(
         middle / size.width,
         0.3 * size.text / size.height,
@@ -315,7 +316,7 @@ def _figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure,
     width = (size.width - left - text - (columns - 1) * text) / columns
     above, below = (2 * _LINE + 0.5) * text, (3 * _LINE + 0.6) * text
     room = size.height - above - below - 2 * _BETWEEN * text
-    timeline = min(max(0.45 * room, 1.2 * text * lanes), 2.6 * text * lanes, 0.75 * room)
+    timeline = min(max(0.4 * room, 1.2 * text * lanes), 2.6 * text * lanes, 0.75 * room)
     heights = [0.58 * (room - timeline), 0.42 * (room - timeline), timeline]
     parts: list[list[Axes]] = []
     for column in range(columns):
@@ -410,7 +411,7 @@ def _draw_counts(axes: Axes, words: Words, flow: _Flow, text: float) -> None:
         )
     names = list(words.done.values())
     rows_fit = axes.bbox.height > 5 * text
-    _legend(axes, axes.lines, names, text, loc="lower right", ncols=1 if rows_fit else len(names))
+    _legend(axes, axes.lines, names, text, loc="best", ncols=1 if rows_fit else len(names))
 
 
 def _legend(axes: Axes, handles: Sequence[Any], labels: list[str], text: float, **where: Any) -> None:
