@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -24,7 +25,7 @@ from lab import (
     set_boxes,
     slider_of,
 )
-from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, WorkerPool
 from ipc_helpers.experiments import Experiment, WholeNumber
@@ -176,12 +177,12 @@ RIGHT = WRONG + "    queue.put(None)\n"
 
 def run_cell(page: Page, text: str, source: str = "") -> None:
     """Run the cell that has a text in it, after typing another source into it if there is one."""
-    editor = page.locator(".jp-CodeCell").filter(has_text=text).locator(".cm-content")
-    editor.click()
+    cell = page.locator(".jp-CodeCell").filter(has_text=text)
     if source:
-        page.keyboard.press("ControlOrMeta+a")
-        page.keyboard.insert_text(source)
-    page.keyboard.press("Control+Enter")
+        type_and_run(cell, source)
+    else:
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
 
 
 def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContext]) -> None:
@@ -538,19 +539,52 @@ FAILING = FORGETFUL.replace("queue.put(message)", "queue.put(message[9])")
 def test_run_that_can_not_go_on_is_told_and_drawn(reader: Reader, source: str, said: str, seen: str) -> None:
     page = reader.page
     panel = panel_of(page, 1)
-    own = page.locator(".jp-CodeCell").filter(has_text="%%worker").filter(has_text="def produce_in_batches")
-    before = next(cell["source"] for cell in cells(page) if "def produce_in_batches" in cell["source"])
-    editor = own.locator(".cm-content")
-    for text in (source, before):
-        editor.click()
-        page.keyboard.press("ControlOrMeta+a")
-        page.keyboard.insert_text(text)
-        page.keyboard.press("Control+Enter")
-        expect(own.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
-        if text == source:
+    with another_source(page, "def produce_in_batches", source):
+        panel.get_by_role("button", name="Run", exact=True).click()
+        expect(panel.get_by_role("alert")).to_contain_text(said, timeout=20_000)  # a second is usual
+        expect(panel.locator("img")).to_have_attribute("alt", re.compile(re.escape(seen)))
+
+
+@contextlib.contextmanager
+def another_source(page: Page, text: str, source: str) -> Iterator[None]:
+    """Have the cell that has a text in its source run another one, and its own again in the end."""
+    sources = [cell["source"] for cell in cells(page)]
+    (number,) = (number for number, own in enumerate(sources) if text in own)
+    cell = page.locator(".jp-Notebook-cell.jp-CodeCell").nth(number)
+    try:
+        type_and_run(cell, source)
+        yield
+    finally:
+        type_and_run(cell, sources[number])
+
+
+def type_and_run(cell: Locator, source: str) -> None:
+    """Type a source into a cell, run it, and wait for its end."""
+    cell.locator(".cm-content").click()
+    cell.page.keyboard.press("ControlOrMeta+a")
+    cell.page.keyboard.insert_text(source)
+    cell.page.keyboard.press("Control+Enter")
+    expect(cell.locator(".jp-InputPrompt").first).to_have_text(re.compile(r"\[\d+\]"))
+
+
+@pytest.mark.parametrize("reader", ["02-queue"], indirect=True, scope="module")
+def test_two_panels_stand_side_by_side_in_a_box(reader: Reader) -> None:
+    page = reader.page
+    two = "from ipywidgets import HBox\n\nHBox([Panel(QueueFlow()), Panel(QueueFlow(maxsize=8))])"
+    with another_source(page, "Panel(QueueFlow())", two):
+        panels = page.locator(".widget-hbox > .ipc-panel")
+        expect(panels).to_have_count(2)
+        for panel in panels.all():
             panel.get_by_role("button", name="Run", exact=True).click()
-            expect(panel.get_by_role("alert")).to_contain_text(said, timeout=20_000)  # a second is usual
-            expect(panel.locator("img")).to_have_attribute("alt", re.compile(re.escape(seen)))
+            expect(panel.get_by_role("status")).to_contain_text("Done: ")
+        first, second = (panel.bounding_box() for panel in panels.all())
+        assert first is not None
+        assert second is not None
+        assert first["x"] + first["width"] <= second["x"]
+        assert first["y"] == second["y"]
+        assert first["width"] == pytest.approx(second["width"], abs=2)
+    expect(panels).to_have_count(0)
+    expect(panel_of(page).get_by_role("status")).to_contain_text("Run starts ")
 
 
 @pytest.mark.parametrize("reader", ["02-queue"], indirect=True, scope="module")
