@@ -211,19 +211,19 @@ def _draw(result: Result, beside: Result | None = None, size: Size | None = None
         else:
             _draw_depth(depth, flow)
         _draw_timeline(timeline, each, flow, names, size.text)
-        for axes in (counts, depth, timeline):
-            axes.set_xlim(-0.01 * span, 1.01 * span)
-        counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
-        depth.set_ylim(0, peak * (1.6 if flow.places else 1.1))  # room for the legend
         left = counts.bbox.x0 if beside else 0.4 * size.text
         letters = int((counts.bbox.x1 - left) / _LETTER / size.text)
         lines = wrap(title, letters, max_lines=2, placeholder=" …")
         top = size.height - 0.2 * size.text
         figure.text(left / size.width, top / size.height, "\n".join(lines), fontsize=size.text, va="top")
     counts, depth, timeline = columns[0]
+    counts.set_xlim(-0.01 * span, 1.01 * span)
+    counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
+    depth.set_ylim(0, peak * (1.6 if flows[0].places else 1.1))  # room for the legend
+    timeline.set_ylim(len(names) - 0.5, -0.5)
     _label(counts, plural(words.noun), size)
     _label(depth, "waiting in" if flows[0].places else words.waiting, size)
-    timeline.set_yticklabels(names)
+    timeline.set_yticks(range(len(names)), names)
     signs = f"| a {words.noun}; hatched: {words.long}"
     half = len(signs) * _LETTER * size.text / 2
     middle = min((counts.bbox.x0 + size.width) / 2, size.width - half)
@@ -290,6 +290,7 @@ def _new_figure(size: Size) -> Figure:
 
 
 def _style(axes: Axes, size: Size) -> None:
+    axes.set_autoscale_on(False)  # whoever draws sets the limits
     axes.yaxis.label.set_fontsize(size.text)
     axes.tick_params(labelsize=size.text)
     axes.spines[["top", "right"]].set_visible(False)
@@ -309,41 +310,37 @@ def _empty_figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[F
 
 @lru_cache(maxsize=1)  # to make axes and their ticks anew takes as long as all the rest of a drawing
 def _figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure, list[list[Axes]]]:
-    """Return a figure, and for each column its three axes, one below the other."""
+    """Return a figure, and for each column its three axes, one below the other; each row has one scale."""
     figure = _new_figure(size)
     text = size.text
-    left = max(5.4, letters * 0.6 + 0.9) * text
-    width = (size.width - left - text - (columns - 1) * text) / columns
-    above, below = (2 * _LINE + 0.5) * text, (3 * _LINE + 0.6) * text
-    room = size.height - above - below - 2 * _BETWEEN * text
+    left, right = max(5.4, letters * 0.6 + 0.9) * text, size.width - text
+    above, below, gap = (2 * _LINE + 0.5) * text, (3 * _LINE + 0.6) * text, _BETWEEN * text
+    room = size.height - above - below - 2 * gap
     timeline = min(max(0.4 * room, 1.2 * text * lanes), 2.6 * text * lanes, 0.75 * room)
-    heights = [0.58 * (room - timeline), 0.42 * (room - timeline), timeline]
-    parts: list[list[Axes]] = []
-    for column in range(columns):
-        bottom = size.height - above
-        parts.append([])
-        for row, height in enumerate(heights):
-            bottom -= height
-            axes = figure.add_axes(
-                (
-                    (left + column * (width + text)) / size.width,
-                    bottom / size.height,
-                    width / size.width,
-                    height / size.height,
-                )
-            )
-            bottom -= _BETWEEN * text
-            _style(axes, size)
-            axes.tick_params(labelbottom=row == 2, labelleft=column == 0)
-            if row < 2:
-                ticks = max(2, min(5, int(height / text / 1.6)))
-                axes.yaxis.set_major_locator(MaxNLocator(nbins=ticks, integer=True, steps=_STEPS))
-                axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-            else:
-                axes.set_yticks(range(lanes))
-                axes.set_ylim(lanes - 0.5, -0.5)
-            parts[-1].append(axes)
-    return figure, parts
+    width = (right - left - (columns - 1) * text) / columns
+    parts = figure.subplots(
+        3,
+        columns,
+        squeeze=False,
+        sharex=True,
+        sharey="row",
+        gridspec_kw={
+            "left": left / size.width,
+            "right": right / size.width,
+            "top": 1 - above / size.height,
+            "bottom": below / size.height,
+            "height_ratios": [0.58 * (room - timeline), 0.42 * (room - timeline), timeline],
+            "hspace": 3 * gap / room,  # of the average height, and width
+            "wspace": text / width,
+        },
+    )
+    for axes in parts.flat:
+        _style(axes, size)
+    for axes in parts[:2, 0]:
+        ticks = max(2, min(5, int(axes.bbox.height / text / 1.6)))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=ticks, integer=True, steps=_STEPS))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    return figure, parts.T.tolist()
 
 
 class _Flow(NamedTuple):
