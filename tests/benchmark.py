@@ -254,7 +254,7 @@ def bare_loops(context: Any, maxsize: int | None = None, duplex: bool = False) -
 
 
 def measure_slider(trees: Trees, times: int) -> None:
-    print(f"\n(c) slider released to new figure, at 100 messages, {times} times, warm; less is better")
+    print(f"\n(c) slider released to new figure, at 2,000 messages, {times} times, warm; less is better")
     interleaved(1, in_each(trees, "released"))
     values = interleaved(times, in_each(trees, "released"))
     each = "   ".join(f"{name} {duration(seconds)}" for name, seconds in values.items())
@@ -266,7 +266,7 @@ def measure_slider(trees: Trees, times: int) -> None:
 def warm_panel() -> Any:
     from ipc_helpers import Panel, QueueFlow
 
-    panel = Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=True)
+    panel = Panel(QueueFlow(messages=2_000), controls=("messages", "maxsize"), run_on_release=True)
     panel.run.click()
     assert panel.wait(SECONDS)
     return panel
@@ -274,12 +274,13 @@ def warm_panel() -> Any:
 
 def released() -> float:
     panel = warm_panel()
-    slider, before = panel.sliders["maxsize"], panel.figure.value
+    slider, before = panel.controls["maxsize"], panel.picture.svg
+    value = 128 if slider.value == 64 else 64
     started = time.perf_counter()
-    slider.value = 128 if slider.value == 64 else 64
+    slider.set_state({"value": value, "released": slider.released + 1})  # as the browser tells it
     assert panel.wait(SECONDS)
     taken = time.perf_counter() - started
-    assert panel.figure.value != before
+    assert panel.picture.svg != before
     return taken
 
 
@@ -299,7 +300,7 @@ def in_browser(times: int) -> None:
         print("    in a browser    no Chromium, Chrome or Edge was found")
         return
     cell = """from ipc_helpers import Panel, QueueFlow
-Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=True)"""
+Panel(QueueFlow(messages=2_000), controls=("messages", "maxsize"), run_on_release=True)"""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         lab.Lab(Path(folder)) as server,
@@ -312,29 +313,24 @@ Panel(QueueFlow(messages=100), controls=("messages", "maxsize"), run_on_release=
         page = running.new_page(viewport={"width": 1280, "height": 900})
         server.open(page, "slider.ipynb")
         page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-        row = lab.row_of(page, "maxsize (0: no bound)")
-        handle = row.locator(".noUi-handle")
-        handle.wait_for(timeout=SECONDS * 1e3)
-        # In the page, between two events of its own: the key that moves the slider, the picture drawn.
-        script = """([handle, key]) => new Promise((resolve, reject) => {
-            const panel = handle.closest('.jp-OutputArea-output');
-            const before = panel.querySelector('figure img')?.src;
-            const started = performance.now();
+        slider = lab.slider_of(page, "maxsize (0: no bound)")
+        slider.wait_for(timeout=SECONDS * 1e3)
+        # In the page, between two events of its own: the slider let go of, the picture drawn.
+        script = """(slider, step) => new Promise((resolve, reject) => {
+            const picture = slider.closest('.ipc-panel').querySelector('img');
             setTimeout(() => reject(new Error('no new figure')), 60000);
             new MutationObserver((_, observer) => {
-                const picture = panel.querySelector('figure img');
-                if (picture && picture.src !== before) {
-                    observer.disconnect();
-                    picture.decode().then(() => resolve(performance.now() - started));
-                }
-            }).observe(panel, {subtree: true, childList: true, attributes: true});
-            handle.dispatchEvent(new KeyboardEvent('keydown', {key: key, bubbles: true}));
+                observer.disconnect();
+                picture.decode().then(() => resolve(performance.now() - started));
+            }).observe(picture, {attributeFilter: ['src']});
+            slider.value = 7 + step;
+            slider.dispatchEvent(new Event('input'));
+            const started = performance.now();
+            slider.dispatchEvent(new Event('change'));
         })"""
         seconds = []
         for number in range(times + 5):
-            element = handle.element_handle()
-            taken = page.evaluate(script, [element, "ArrowLeft" if number % 2 else "ArrowRight"])
-            seconds.append(taken / 1e3)
+            seconds.append(slider.evaluate(script, number % 2) / 1e3)
             page.wait_for_timeout(50)
         print(f"    in a browser    {duration(seconds[5:])}")
 
