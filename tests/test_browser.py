@@ -224,6 +224,20 @@ def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContex
         raise
 
 
+def test_stored_pictures_are_shown_before_a_cell_is_run(desk: tuple[Lab, BrowserContext]) -> None:
+    """JupyterLab does not trust what it has not run, and shows a part of it alone."""
+    lab, context = desk
+    page = context.pages[0] if context.pages else context.new_page()
+    lab.open(page, "02-queue.ipynb")
+    stored = (NOTEBOOKS / "02-queue.ipynb").read_text(encoding="utf-8").count('<img class=\\"ipc-figure')
+    pictures = page.locator(".jp-OutputArea-output img")
+    expect(pictures).to_have_count(stored)
+    for picture in pictures.all():
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)")
+        assert picture.get_attribute("alt")
+    lab.leave(page)
+
+
 @of_every_chapter
 def test_run_all_runs_every_cell_and_none_fails(reader: Reader) -> None:
     code = cells(reader.page)
