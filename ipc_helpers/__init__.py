@@ -8,93 +8,49 @@ too, and must not pay for widgets and plots.
 
 from __future__ import annotations
 
-# mypy takes the branch, the interpreter does not: importing typing would cost every child time.
+# Type checkers take the branch, the interpreter does not: importing typing would cost every child time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ipc_helpers.diagnosis import Diagnosis, diagnose
-    from ipc_helpers.exercises import check
-    from ipc_helpers.experiments import (
-        PipeExchange,
-        ProcessStart,
-        ProtocolError,
-        QueueFlow,
-        QueuePlaces,
-        Result,
-        WorkerPool,
-    )
-    from ipc_helpers.figures import Picture, draw, draw_journey
-    from ipc_helpers.panels import Panel
-    from ipc_helpers.processes import (
-        Cancelled,
-        Child,
-        DeadlineError,
-        ProcessGroup,
-        ProcessGroupError,
-        StartError,
-        WorkerError,
-    )
-    from ipc_helpers.scripts import run_script
-    from ipc_helpers.sources import Source, show_source
-    from ipc_helpers.xray import XRay, XRayError
+    from ipc_helpers.diagnosis import Diagnosis as Diagnosis
+    from ipc_helpers.diagnosis import diagnose as diagnose
+    from ipc_helpers.exercises import check as check
+    from ipc_helpers.experiments import PipeExchange as PipeExchange
+    from ipc_helpers.experiments import ProcessStart as ProcessStart
+    from ipc_helpers.experiments import ProtocolError as ProtocolError
+    from ipc_helpers.experiments import QueueFlow as QueueFlow
+    from ipc_helpers.experiments import QueuePlaces as QueuePlaces
+    from ipc_helpers.experiments import Result as Result
+    from ipc_helpers.experiments import WorkerPool as WorkerPool
+    from ipc_helpers.figures import Picture as Picture
+    from ipc_helpers.figures import draw as draw
+    from ipc_helpers.figures import draw_journey as draw_journey
+    from ipc_helpers.panels import Panel as Panel
+    from ipc_helpers.processes import Cancelled as Cancelled
+    from ipc_helpers.processes import Child as Child
+    from ipc_helpers.processes import DeadlineError as DeadlineError
+    from ipc_helpers.processes import ProcessGroup as ProcessGroup
+    from ipc_helpers.processes import ProcessGroupError as ProcessGroupError
+    from ipc_helpers.processes import StartError as StartError
+    from ipc_helpers.processes import WorkerError as WorkerError
+    from ipc_helpers.scripts import run_script as run_script
+    from ipc_helpers.sources import Source as Source
+    from ipc_helpers.sources import show_source as show_source
+    from ipc_helpers.xray import XRay as XRay
+    from ipc_helpers.xray import XRayError as XRayError
 
-
-__all__ = [
-    "Cancelled",
-    "Child",
-    "DeadlineError",
-    "Diagnosis",
-    "Panel",
-    "Picture",
-    "PipeExchange",
-    "ProcessGroup",
-    "ProcessGroupError",
-    "ProcessStart",
-    "ProtocolError",
-    "QueueFlow",
-    "QueuePlaces",
-    "Result",
-    "Source",
-    "StartError",
-    "WorkerError",
-    "WorkerPool",
-    "XRay",
-    "XRayError",
-    "check",
-    "diagnose",
-    "draw",
-    "draw_journey",
-    "run_script",
-    "show_source",
-]
-
-_HOME = {
-    "Cancelled": "processes",
-    "Child": "processes",
-    "DeadlineError": "processes",
-    "Diagnosis": "diagnosis",
-    "Panel": "panels",
-    "Picture": "figures",
-    "PipeExchange": "experiments",
-    "ProcessGroup": "processes",
-    "ProcessGroupError": "processes",
-    "ProcessStart": "experiments",
-    "ProtocolError": "experiments",
-    "QueueFlow": "experiments",
-    "QueuePlaces": "experiments",
-    "Result": "experiments",
-    "Source": "sources",
-    "StartError": "processes",
-    "WorkerError": "processes",
-    "WorkerPool": "experiments",
-    "XRay": "xray",
-    "XRayError": "xray",
-    "check": "exercises",
-    "diagnose": "diagnosis",
-    "draw": "figures",
-    "draw_journey": "figures",
-    "run_script": "scripts",
-    "show_source": "sources",
-}
+_NAMES = {
+    "diagnosis": "Diagnosis diagnose",
+    "exercises": "check",
+    "experiments": "PipeExchange ProcessStart ProtocolError QueueFlow QueuePlaces Result WorkerPool",
+    "figures": "Picture draw draw_journey",
+    "panels": "Panel",
+    "processes": "Cancelled Child DeadlineError ProcessGroup ProcessGroupError StartError WorkerError",
+    "scripts": "run_script",
+    "sources": "Source show_source",
+    "xray": "XRay XRayError",
+}  # of each module, those that are public
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:
