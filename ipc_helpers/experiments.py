@@ -485,7 +485,7 @@ class QueueFlow(_MessageExperiment):
         )
 
     def _start(self, run: _Run) -> None:
-        run.queue = queue = run.group.context.Queue(self.maxsize)
+        queue = run.group.context.Queue(self.maxsize)
         for index, share in enumerate(shares(self.messages, self.producers), start=1):
             messages = Messages(share, self.payload)
             run.start("producer", queue, messages, self.consumers, name=f"producer {index}", most=len(share))
@@ -559,7 +559,7 @@ class QueuePlaces(_MessageExperiment):
         )
 
     def _start(self, run: _Run) -> None:
-        run.queue = queue = run.group.context.Queue(self.maxsize)
+        queue = run.group.context.Queue(self.maxsize)
         messages = Messages(range(self.messages), self.payload)
         run.start("producer", queue, messages, 1, most=2 * self.messages)
         run.start("consumer", queue, self.pause / 1000)
@@ -819,7 +819,7 @@ class WorkerPool(Experiment):
         return tuple(mixed[number] for number in range(self.tasks))
 
     def _start(self, run: _Run) -> None:
-        run.queue = queue = run.group.context.Queue()
+        queue = run.group.context.Queue()
         run.start("producer", queue, list(enumerate(self.lengths)), self.workers)
         for index in range(1, self.workers + 1):
             run.start("worker", queue, name=f"worker {index}")
@@ -836,7 +836,6 @@ class _Run:
         look: Callable[[Callable[[], Result]], object] | None,
     ) -> None:
         self.group: ProcessGroup
-        self.queue: Any = None  # where messages wait, which the parent can ask
         self._experiment = experiment
         self._workers = workers
         self._progress = progress
@@ -897,6 +896,10 @@ class _Run:
         if all(child.is_ready for child in self._together) and self._is_stuck():
             self._raise_stuck()
 
+    def _is_through(self, endpoint: str) -> bool:
+        """Say whether the messages go through a queue, or through a connection."""
+        return self._experiment.roles[self._experiment.roles_here[0]].takes[0] == endpoint
+
     def _receivers(self) -> list[Child]:
         return [child for role, child in self._children if role == self._experiment.roles_here[-1]]
 
@@ -923,7 +926,7 @@ class _Run:
         things = _plural_of(result)
         running = [child.name for _, child in self._children if child.exitcode is None]
         waits = [(name, wait) for name in running if (wait := self._tracks[name].wait)]
-        if self.queue is not None and not left:
+        if self._is_through("queue") and not left:
             missing = f"{self._experiment.steps - result.received:,} {things}"
             words = f"{_names(self._receivers())} returned, and {missing} were still to come"
         elif all(child.exitcode == 0 for child in senders) and all(
@@ -938,7 +941,9 @@ class _Run:
 
     def explain(self, error: ProcessGroupError) -> None:
         """Raise what a worker did wrong, where another found the end of its pipe because of that."""
-        if not isinstance(error, WorkerError) or error.kind not in PEER_GONE or self.queue is not None:
+        if not (
+            isinstance(error, WorkerError) and error.kind in PEER_GONE and self._is_through("connection")
+        ):
             return
         others = [child for _, child in self._children if child.name != error.worker]
         if all(child.has_returned for child in others):

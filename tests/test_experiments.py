@@ -796,6 +796,13 @@ def test_exception_in_an_own_worker_comes_with_its_line(
     assert "in fail\n    raise KeyError" in caught.value.traceback
 
 
+@pytest.mark.parametrize("kind", [ProcessStart, WorkerPool])
+def test_end_of_another_input_is_no_end_of_a_pipe(kind: type[Experiment]) -> None:
+    """Where all others have returned, too."""
+    with pytest.raises(WorkerError, match="raised EOFError: EOF when reading a line"):
+        small(kind, {}).run(deadline=AMPLE, worker=own_workers.read_a_line_at_last)
+
+
 @pytest.mark.parametrize(("kind", "parameters", "role"), ROLES)
 def test_own_worker_that_hangs_is_cancelled(
     kind: type[Experiment], parameters: dict[str, Any], role: str
