@@ -15,7 +15,7 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -38,8 +38,10 @@ from ipc_helpers.workers import inside, patterns, pipes, processes, queues
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ipc_helpers.processes import Child
+    from ipc_helpers.trace import Wait
 
 MIB = 1024 * 1024
 _SECONDS = 120.0
@@ -129,6 +131,30 @@ class Role(NamedTuple):
     takes: tuple[str, ...]
     does: str
     record: Callable[..., Callable[..., object]] = recorder.calls
+
+
+class Part(NamedTuple):
+    """One process of an experiment.
+
+    Attributes
+    ----------
+    role : str
+        Which worker it runs; empty for the parent, of which each start is recorded as sent.
+    name : str
+        What it is called, "producer 1" for example.
+    args : tuple
+        What its worker is called with; what it is recorded at comes first.
+    records : int or None
+        How many messages it has to record; None when that follows from what others do.
+    number : int or None
+        Which message its own start is; None where all processes begin together, once they are up.
+    """
+
+    role: str
+    name: str
+    args: tuple[Any, ...] = ()
+    records: int | None = None
+    number: int | None = None
 
 
 class Words(NamedTuple):
@@ -254,13 +280,17 @@ class ProtocolError(ProcessGroupError, RuntimeError):
         What was measured up to then.
     """
 
+    def __init__(self, words: str, result: Result) -> None:
+        super().__init__(words)
+        self.result = result
+
 
 @dataclass(frozen=True)
 class Experiment(ABC):
     """A checked set of parameters that can be run.
 
     A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them.
-    It says in ``roles`` which workers it has, those that send first, and starts them in ``_start``.
+    It says in ``roles`` which workers it has, and in ``_parts`` which processes.
 
     Raises
     ------
@@ -308,8 +338,8 @@ class Experiment(ABC):
         return 0
 
     @abstractmethod
-    def _start(self, run: _Run) -> None:
-        """Start the processes, those that send first."""
+    def _parts(self, context: Any) -> Iterator[Part]:
+        """Make what its processes share, and yield each process, those that send first."""
 
     def run(
         self,
@@ -414,7 +444,11 @@ class _MessageExperiment(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_volume(self.messages, self.payload)
+        if self.messages * self.payload > 256 * MIB:
+            raise ValueError(
+                f"messages × payload must be at most 256 MiB, not {self.messages:,} × {self.payload:,} bytes "
+                f"= {self.messages * self.payload / MIB:,.0f} MiB: lower messages or payload"
+            )
 
     @property
     def steps(self) -> int:
@@ -484,13 +518,13 @@ class QueueFlow(_MessageExperiment):
             f"{bound}, {self.start_method}"
         )
 
-    def _start(self, run: _Run) -> None:
-        queue = run.group.context.Queue(self.maxsize)
+    def _parts(self, context: Any) -> Iterator[Part]:
+        queue = context.Queue(self.maxsize)
         for index, share in enumerate(shares(self.messages, self.producers), start=1):
-            messages = Messages(share, self.payload)
-            run.start("producer", queue, messages, self.consumers, name=f"producer {index}", most=len(share))
+            args = queue, Messages(share, self.payload), self.consumers
+            yield Part("producer", f"producer {index}", args, records=len(share))
         for index in range(1, self.consumers + 1):
-            run.start("consumer", queue, self.producers, name=f"consumer {index}")
+            yield Part("consumer", f"consumer {index}", (queue, self.producers))
 
 
 @dataclass(frozen=True)
@@ -558,11 +592,11 @@ class QueuePlaces(_MessageExperiment):
             f"a pause of {self.pause} ms after each get, {self.start_method}"
         )
 
-    def _start(self, run: _Run) -> None:
-        queue = run.group.context.Queue(self.maxsize)
-        messages = Messages(range(self.messages), self.payload)
-        run.start("producer", queue, messages, 1, most=2 * self.messages)
-        run.start("consumer", queue, self.pause / 1000)
+    def _parts(self, context: Any) -> Iterator[Part]:
+        queue = context.Queue(self.maxsize)
+        args = queue, Messages(range(self.messages), self.payload), 1
+        yield Part("producer", "producer", args, records=2 * self.messages)
+        yield Part("consumer", "consumer", (queue, self.pause / 1000))
 
 
 @dataclass(frozen=True)
@@ -640,17 +674,12 @@ class PipeExchange(_MessageExperiment):
         """Which of its roles there are: those of a one-way pipe, or those of a duplex pipe."""
         return ("client", "server") if self.duplex else ("sender", "receiver")
 
-    def _start(self, run: _Run) -> None:
-        context = run.group.context
-        first, second = context.Pipe() if self.duplex else context.Pipe(duplex=False)[::-1]
+    def _parts(self, context: Any) -> Iterator[Part]:
+        second, first = context.Pipe(self.duplex)
         numbers = range(0, self.messages, 2 if self.duplex else 1)
-        args = (pipes.next_message,) if self.duplex else ()
         starts, answers = self.roles_here
-        with first, second:
-            # A forked child has the other end as well, and closes it.
-            run.start(starts, first, Messages(numbers, self.payload), unused=(second,))
-            first.close()  # the child has its own, and a forked one must not get the other's as well
-            run.start(answers, second, *args)
+        yield Part(starts, starts, (first, Messages(numbers, self.payload)))
+        yield Part(answers, answers, (second, pipes.next_message) if self.duplex else (second,))
 
 
 @dataclass(frozen=True)
@@ -710,14 +739,11 @@ class ProcessStart(Experiment):
             f"{counted(self.argument, 'byte')}, {self.start_method}"
         )
 
-    def _start(self, run: _Run) -> None:
+    def _parts(self, context: Any) -> Iterator[Part]:
         argument = recorder.payload(self.argument)
-        names = [f"child {number}" for number in range(1, self.processes + 1)]
-        starts, *_ = [run.track(name, self.processes) for name in ("parent", *names)]
-        for number, name in enumerate(names):
-            starts.cells[SEND] = started = perf_counter_ns()
-            run.start("worker", argument, name=name, together=False, number=number)
-            starts.add(started, perf_counter_ns(), number, SEND)
+        yield Part("", "parent", records=self.processes)
+        for number in range(self.processes):
+            yield Part("worker", f"child {number + 1}", (argument,), records=1, number=number)
 
 
 @dataclass(frozen=True)
@@ -809,20 +835,19 @@ class WorkerPool(Experiment):
         rising = [
             self.length / 1000 * (1 - uneven + uneven * cube * self.tasks / sum(cubes)) for cube in cubes
         ]
-        if self.order == "longest first":
-            return tuple(reversed(rising))
-        if self.order == "longest last":
-            return tuple(rising)
-        # Multiples of the golden ratio, without their whole part, are spread evenly, and look mixed.
-        places = sorted(range(self.tasks), key=lambda number: number * _GOLDEN % 1)
-        mixed = dict(zip(places, rising, strict=True))
-        return tuple(mixed[number] for number in range(self.tasks))
+        places = {
+            "longest first": range(self.tasks - 1, -1, -1),
+            "longest last": range(self.tasks),
+            # Multiples of the golden ratio, without their whole part, are spread evenly, and look mixed.
+            "mixed": sorted(range(self.tasks), key=lambda number: number * _GOLDEN % 1),
+        }[self.order]
+        return tuple(length for _, length in sorted(zip(places, rising, strict=True)))
 
-    def _start(self, run: _Run) -> None:
-        queue = run.group.context.Queue()
-        run.start("producer", queue, list(enumerate(self.lengths)), self.workers)
+    def _parts(self, context: Any) -> Iterator[Part]:
+        queue = context.Queue()
+        yield Part("producer", "producer", (queue, list(enumerate(self.lengths)), self.workers))
         for index in range(1, self.workers + 1):
-            run.start("worker", queue, name=f"worker {index}")
+            yield Part("worker", f"worker {index}", (queue,))
 
 
 class _Run:
@@ -835,15 +860,14 @@ class _Run:
         progress: Callable[[int], object] | None,
         look: Callable[[Callable[[], Result]], object] | None,
     ) -> None:
-        self.group: ProcessGroup
         self._experiment = experiment
         self._workers = workers
         self._progress = progress
         self._look = look
-        self._go: Any = None
+        self._group: ProcessGroup
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
-        self._children: list[tuple[str, Child]] = []  # with their role
-        self._together: list[Child] = []  # those that wait for the others before they begin
+        self._children: dict[str, list[Child]] = {role: [] for role in experiment.roles_here}
+        self._are_up = False
         self._running = 0
         self._changed = 0  # when one ended last, in nanoseconds of perf_counter_ns
 
@@ -853,91 +877,86 @@ class _Run:
         With a semaphore, which is released without waiting. Setting an Event waits until each process has
         woken up, for ever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
         """
-        self.group = group
-        self._go = group.context.Semaphore(0)
-        self._experiment._start(self)
-        group.wait(until=lambda: all(child.is_ready for child in self._together))
-        for _ in self._together:
-            self._go.release()
-
-    def track(self, name: str, most: int) -> Track:
-        """Return the track of a process, with room for as many records as are right, and some more."""
-        if name not in self._tracks:
-            self._tracks[name] = Track(most + _SPARE)
-        return self._tracks[name]
-
-    def start(
-        self,
-        role: str,
-        *args: Any,
-        name: str = "",
-        most: int | None = None,
-        together: bool = True,
-        unused: Sequence[Any] = (),
-        **recording: int,
-    ) -> None:
-        """Start the worker of a role in a process of its own, the series' or the reader's."""
-        rule = self._experiment.roles[role]
-        worker = self._workers.get(role, rule.worker)
-        track = self.track(name or role, most or self._experiment.steps + 10 * _SPARE)
-        record = partial(rule.record, **recording) if recording else rule.record
-        go = self._go if together else None
-        child = self.group.start(recorder.run, worker, args, record, track, go, unused, name=name or role)
-        self._children.append((role, child))
+        self._group = group
+        parts = list(self._experiment._parts(group.context))
+        for part in parts:
+            enough = self._experiment.steps + 10 * _SPARE if part.records is None else part.records
+            self._tracks[part.name] = Track(enough + _SPARE)
+        ends = [part.args[0] for part in parts] if self._is_through("connection") else []
+        go = group.context.Semaphore(0)
+        with ExitStack() as stack:
+            for end in ends:
+                stack.enter_context(end)  # a pipe has no end while this process has it open
+            for part in parts:
+                if part.role:
+                    self._start(part, go, unused=[end for end in ends if end is not part.args[0]])
+        together = [part for part in parts if part.role and part.number is None]
         if together:
-            self._together.append(child)
+            group.wait(until=lambda: all(child.is_ready for child in group.children))
+        self._are_up = True
+        for _ in together:
+            go.release()
+
+    def _start(self, part: Part, go: Any, unused: Sequence[Any]) -> None:
+        """Start the worker of a role in a process of its own, the series' or the reader's."""
+        rule = self._experiment.roles[part.role]
+        worker = self._workers.get(part.role, rule.worker)
+        record, track = rule.record, self._tracks[part.name]
+        recorded: AbstractContextManager[None] = nullcontext()
+        if part.number is not None:
+            record, go = partial(rule.record, number=part.number), None
+            recorded = self._tracks["parent"].recorded(SEND, part.number)
+        with recorded:
+            child = self._group.start(
+                recorder.run, worker, part.args, record, track, go, unused, name=part.name
+            )
+        self._children[part.role].append(child)
 
     def watch(self) -> None:
         """Tell the progress, and show it; end a run whose processes wait for what can't come any more."""
         if self._progress is not None:
-            self._progress(min(self._done(), self._experiment.steps))
+            done = sum(self._tracks[child.name].count for child in self._receivers)
+            self._progress(min(done, self._experiment.steps))
         if self._look is not None:
             self._look(lambda: self.result(perf_counter_ns(), is_running=True))
-        if all(child.is_ready for child in self._together) and self._is_stuck():
-            self._raise_stuck()
+        if self._are_up:
+            self._raise_if_stuck()
+
+    @property
+    def _receivers(self) -> list[Child]:
+        return self._children[self._experiment.roles_here[-1]]
 
     def _is_through(self, endpoint: str) -> bool:
         """Say whether the messages go through a queue, or through a connection."""
-        return self._experiment.roles[self._experiment.roles_here[0]].takes[0] == endpoint
+        return any(role.takes[0] == endpoint for role in self._experiment.roles.values())
 
-    def _receivers(self) -> list[Child]:
-        return [child for role, child in self._children if role == self._experiment.roles_here[-1]]
-
-    def _done(self) -> int:
-        return sum(self._tracks[child.name].count for child in self._receivers())
-
-    def _is_stuck(self) -> bool:
-        """Say whether all processes that run have waited for each other, throughout some time."""
-        running = [child for _, child in self._children if child.exitcode is None]
+    def _raise_if_stuck(self) -> None:
+        """Raise when all processes that run have waited for each other, throughout some time."""
+        running = [child.name for child in self._group.children if child.exitcode is None]
         if len(running) != self._running:  # who waits for one that has ended goes on
             self._running, self._changed = len(running), perf_counter_ns()
-        waits = [wait for child in running if (wait := self._tracks[child.name].wait)]
+        waits = {name: wait for name in running if (wait := self._tracks[name].wait)}
         if not running or len(waits) < len(running):
-            return False
-        since = max(self._changed, *(wait.since for wait in waits))
-        return bool(min(wait.seen for wait in waits) - since >= _STUCK_FOR * 1e9)
+            return
+        since = max(self._changed, *(wait.since for wait in waits.values()))
+        if min(wait.seen for wait in waits.values()) - since >= _STUCK_FOR * 1e9:
+            result = self.result(perf_counter_ns())
+            raise ProtocolError(self._why_stuck(result, waits), result)
 
-    def _raise_stuck(self) -> None:
-        """Raise why the processes wait for what can't come any more."""
-        result = self.result(perf_counter_ns())
+    def _why_stuck(self, result: Result, waits: dict[str, Wait]) -> str:
+        """Say why the processes wait for what can't come any more."""
         sender, receiver = self._experiment.roles_here[0], self._experiment.roles_here[-1]
-        senders = [child for role, child in self._children if role == sender]
-        left = [child for child in self._receivers() if not child.has_returned]
+        left = [child for child in self._receivers if not child.has_returned]
         things = _plural_of(result)
-        running = [child.name for _, child in self._children if child.exitcode is None]
-        waits = [(name, wait) for name in running if (wait := self._tracks[name].wait)]
         if self._is_through("queue") and not left:
             missing = f"{self._experiment.steps - result.received:,} {things}"
-            words = f"{_names(self._receivers())} returned, and {missing} were still to come"
-        elif all(child.exitcode == 0 for child in senders) and all(
-            wait.call.endswith("Queue.get") for _, wait in waits
-        ):
+            return f"{_names(self._receivers)} returned, and {missing} were still to come"
+        have_ended = all(child.exitcode == 0 for child in self._children[sender])
+        if have_ended and all(wait.call.endswith("Queue.get") for wait in waits.values()):
             words = f"{_names(left)} waited for a message, and each {sender} had ended"
-            words += f": a {sender} puts None for each {receiver} once its {things} are put"
-        else:
-            places = [f"{name} waits in {wait.call}, in the line  {wait.line}" for name, wait in waits]
-            words = f"nobody can go on: {'; '.join(places)}"
-        _raise_protocol_error(words, result)
+            return f"{words}: a {sender} puts None for each {receiver} once its {things} are put"
+        places = [f"{name} waits in {wait.call}, in the line  {wait.line}" for name, wait in waits.items()]
+        return f"nobody can go on: {'; '.join(places)}"
 
     def explain(self, error: ProcessGroupError) -> None:
         """Raise what a worker did wrong, where another found the end of its pipe because of that."""
@@ -945,31 +964,30 @@ class _Run:
             isinstance(error, WorkerError) and error.kind in PEER_GONE and self._is_through("connection")
         ):
             return
-        others = [child for _, child in self._children if child.name != error.worker]
+        others = [child for child in self._group.children if child.name != error.worker]
         if all(child.has_returned for child in others):
             # Who could not send any more has not sent all because of the others.
             wrong = mistake(error.result, SEND if error.kind == EOFError.__name__ else RECEIVE)
             returned = f"{_names(others)} returned{'' if wrong else ' without sending None'}"
             words = f"{returned}, and {error.worker} raised {error.kind}"
-            _raise_protocol_error(f"{words}: {wrong}" if wrong else words, error.result)
+            raise ProtocolError(f"{words}: {wrong}" if wrong else words, error.result)
 
     def result(self, stopped: int | None = None, is_running: bool = False) -> Result:
         """Return what was measured, as a whole or up to some moment."""
         return Result(self._experiment, tuple(self._lanes()), stopped, is_running)
 
     def _lanes(self) -> Iterator[Lane]:
-        endings = {child.name: child.ending for _, child in self._children}
-        raised = {child.name: _line_that_raised(child.traceback) for _, child in self._children}
+        children = {child.name: child for child in self._group.children}
         calls = {**self._experiment.words.calls, WAIT: "get"}
         for name, track in self._tracks.items():
+            child = children.get(name)  # None for the parent, and before it is started
+            ending, where = (child.ending, _line_that_raised(child.traceback)) if child else ("", "")
             records, goes_on = track.read()
-            ending = endings.get(name, "")
-            if ending == "was still running" and (
-                inside := [calls[each] for each in goes_on if each in calls]
-            ):
+            inside = [calls[operation] for operation in goes_on if operation in calls]
+            if ending != "returned" and not where and (wait := track.wait):
+                where = wait.line
+            if ending == "was still running" and inside:
                 ending = f"was still in {inside[0]}"
-            wait = track.wait if ending != "returned" else None
-            where = raised.get(name) or (wait.line if wait else "")
             yield Lane(name, records, ending, goes_on, where)
 
     def close(self) -> None:
@@ -1029,12 +1047,6 @@ def _names(children: Sequence[Child]) -> str:
     return " and ".join(child.name for child in children)
 
 
-def _raise_protocol_error(words: str, result: Result) -> None:
-    error = ProtocolError(words)
-    error.result = result
-    raise error
-
-
 def counted(number: int, noun: str) -> str:
     """Return "1 message", "2,000 messages", "3 processes"."""
     return f"{number:,} {noun if number == 1 else plural(noun)}"
@@ -1043,15 +1055,6 @@ def counted(number: int, noun: str) -> str:
 def plural(noun: str) -> str:
     """Return "messages", "processes"."""
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
-
-
-def check_volume(messages: int, payload: int) -> None:
-    """Raise ValueError when messages times payload is over 256 MiB."""
-    if messages * payload > 256 * MIB:
-        raise ValueError(
-            f"messages × payload must be at most 256 MiB, not {messages:,} × {payload:,} bytes "
-            f"= {messages * payload / MIB:,.0f} MiB: lower messages or payload"
-        )
 
 
 def check_duration(*, seconds: int, **parameters: int) -> None:
@@ -1080,7 +1083,7 @@ def measured(result: Result) -> Result:
         See :func:`mistake`.
     """
     if wrong := mistake(result):
-        _raise_protocol_error(wrong, replace(result, stopped=perf_counter_ns()))
+        raise ProtocolError(wrong, replace(result, stopped=perf_counter_ns()))
     return result
 
 
@@ -1091,17 +1094,15 @@ def mistake(result: Result, first: int = SEND) -> str:
     ``steps`` - 1, each once.
     """
     total = result.experiment.steps
-    words = {SEND: "sent", RECEIVE: "received", WRITE: "written"}
-    for operation, word in list(words.items())[first - SEND :]:
+    expected = Counter(range(total))
+    for operation, word in ((SEND, "sent"), (RECEIVE, "received"), (WRITE, "written")):
         lanes = result.lanes_of(operation)
         numbers = Counter(chain.from_iterable(lane.column("number") for lane in lanes))
-        missing = len(set(range(total)) - numbers.keys())
-        repeated = sum(count > 1 for count in numbers.values())
-        is_right = len(numbers) == total and not missing and not repeated
-        if operation in result.experiment.words.done and not is_right:
-            return (
-                f"of {total:,} {_plural_of(result)} {missing:,} were not {word}, {repeated:,} more than once"
-            )
+        is_counted = operation >= first and operation in result.experiment.words.done
+        if is_counted and numbers != expected:
+            missing, repeated = len(expected - numbers), sum(count > 1 for count in numbers.values())
+            things = _plural_of(result)
+            return f"of {total:,} {things} {missing:,} were not {word}, {repeated:,} more than once"
     return ""
 
 
@@ -1119,8 +1120,8 @@ def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
 
 
 def _total(lane: Lane, size: int) -> Total:
-    parts = [part for operation in (SEND, RECEIVE) if len(part := lane.only(operation))]
-    sent, received = (len(lane.only(operation)) for operation in (SEND, RECEIVE))
+    sends, receives = lane.only(SEND), lane.only(RECEIVE)
+    parts = [part for part in (sends, receives) if len(part)]
     in_calls = sum(sum(part.column("ended")) - sum(part.column("started")) for part in parts) / 1e9
-    seconds = _seconds(parts, parts)
-    return Total(lane.who, sent, received, (sent + received) * size, seconds, in_calls)
+    payload_bytes = (len(sends) + len(receives)) * size
+    return Total(lane.who, len(sends), len(receives), payload_bytes, _seconds(parts, parts), in_calls)

@@ -187,8 +187,7 @@ def whole(worker: Callable[..., object], _: object, track: Track, number: int) -
     """Record the worker's call as a whole, as a message with some number."""
 
     def run_whole(*args: Any) -> None:
-        track.cells[RECEIVE] = started = perf_counter_ns()
-        worker(*args)
-        track.add(started, perf_counter_ns(), number, RECEIVE)
+        with track.recorded(RECEIVE, number):
+            worker(*args)
 
     return run_whole

@@ -13,7 +13,7 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections import namedtuple
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from time import perf_counter_ns
 
@@ -143,6 +143,13 @@ class Track:
         place = self.next_place()
         self.check_room(place)
         pack_into(self.memory, place, started, ended, number, operation)
+
+    @contextmanager
+    def recorded(self, operation: int, number: int) -> Iterator[None]:
+        """Record the body of a with statement as an operation on a message, unless it raises."""
+        self.cells[operation] = started = perf_counter_ns()
+        yield
+        self.add(started, perf_counter_ns(), number, operation)
 
     def check_room(self, place: int) -> None:
         """Raise RuntimeError when there is no room for a record at some place."""

@@ -50,11 +50,8 @@ class Failing(Experiment):
     steps = 10
     description = "something that fails"
 
-    def _start(self, group: Any) -> Any:
+    def _parts(self, context: Any) -> Any:
         raise self.error
-
-    def _steps_done(self, children: Any) -> int:
-        return 0
 
 
 @pytest.fixture(scope="module")
