@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ipc_helpers.child import frames_can_be_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from multiprocessing.context import BaseContext
 
 FINE, NOTE, PROBLEM = "fine", "note", "problem"
@@ -147,31 +146,26 @@ def what_to_install(what: str) -> str:
         With the versions that the installed ipc_helpers asks for; names alone where it is used but not
         installed.
     """
-    try:
-        requirements = _requirements()
-    except metadata.PackageNotFoundError:
-        requirements = tuple(_NEEDED_FOR)
+    requirements = _requirements() or [*_NEEDED_FOR]
     missing = [name for name in _NEEDED_FOR if importlib.util.find_spec(name) is None] or [*_NEEDED_FOR]
     wanted = " ".join(f'"{line}"' for line in requirements if _name(line) in missing)
     return f"{what} need {', '.join(missing)}: python -m pip install {wanted}"
 
 
-def _requirements() -> tuple[str, ...]:
-    """Return what the installed ipc_helpers asks for, each a name and its bounds, without markers."""
-    lines = metadata.requires("ipc_helpers") or []
-    return tuple(line.partition(";")[0].strip() for line in lines)
-
-
-def _packages() -> Iterator[Finding]:
-    """Compare the packages with what the installed ipc_helpers asks for."""
+def _requirements() -> list[str]:
+    """Return what the installed ipc_helpers asks for, each a name and its bounds; nothing where it is not."""
     try:
-        requirements = _requirements()
+        lines = metadata.requires("ipc_helpers") or []
     except metadata.PackageNotFoundError:
-        words = f"ipc_helpers is used but not installed, so what it needs is not known. {_README}."
-        yield Finding("Packages", "not known", NOTE, words)
-        return
-    for requirement in requirements:
-        yield _package(requirement)
+        return []
+    return [line.partition(";")[0].strip() for line in lines]
+
+
+def _packages() -> list[Finding]:
+    """Compare the packages with what the installed ipc_helpers asks for."""
+    words = f"ipc_helpers is used but not installed, so what it needs is not known. {_README}."
+    unknown = Finding("Packages", "not known", NOTE, words)
+    return [_package(requirement) for requirement in _requirements()] or [unknown]
 
 
 def _name(requirement: str) -> str:
@@ -230,20 +224,16 @@ def _child() -> Finding:
         from ipc_helpers.processes import ProcessGroup
 
         with ProcessGroup(multiprocessing.get_context("spawn"), deadline=_CHILD_SECONDS) as group:
-            child = group.start(os.getpid, name="the child")
-        answered = child.result != os.getpid()
-        error = "it ran in this process"
+            group.start(os.getpid, name="the child")
     except Exception as exception:  # whatever it is, the reader gets words
-        answered = False
         error = f"{type(exception).__name__}: {exception}".partition("\n")[0]
-    if answered:
-        return Finding("A child process", "answered")
-    words = (
-        f"A child process did not answer ({error}), so most cells will fail. Restart the kernel. If it stays "
-        "so, something keeps Python from starting processes: a security tool, a container's limit, or a "
-        "Python that runs in the browser."
-    )
-    return Finding("A child process", "did not answer", PROBLEM, words)
+        words = (
+            f"A child process did not answer ({error}), so most cells will fail. Restart the kernel. If it "
+            "stays so, something keeps Python from starting processes: a security tool, a container's limit, "
+            "or a Python that runs in the browser."
+        )
+        return Finding("A child process", "did not answer", PROBLEM, words)
+    return Finding("A child process", "answered")
 
 
 def _semaphores(context: BaseContext) -> Finding:
