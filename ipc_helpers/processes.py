@@ -144,8 +144,7 @@ class Child:
         process: BaseProcess,
         call: child_side.Call,
         from_child: Connection,
-        stack_file: int,
-        stack_path: str,
+        stack_file: Any,
         ends_at: int,
     ) -> None:
         assert process.pid is not None
@@ -158,7 +157,6 @@ class Child:
         self._call: child_side.Call | None = call
         self._from_child = from_child
         self._stack_file = stack_file
-        self._stack_path = stack_path
         self._ends_at = ends_at
         self._stack = ""
         self._parts: list[bytes] = []
@@ -240,7 +238,7 @@ class Child:
             self.exitcode = self._process.exitcode
             # A worker's own alarm, which ends it before, writes a stack as well.
             is_late = time.perf_counter_ns() >= self._ends_at
-            self._overdue = is_late and os.fstat(self._stack_file).st_size > 0
+            self._overdue = is_late and os.fstat(self._stack_file.fileno()).st_size > 0
 
     def _has_ended(self) -> bool:
         if self._process.exitcode is not None:
@@ -289,10 +287,11 @@ class Child:
             del self._process
             self._from_child.close()
             self._call = None
-            self._stack = _readable(_read_all(self._stack_file))
-            os.close(self._stack_file)
+            with self._stack_file as file:
+                file.seek(0)
+                self._stack = _readable(file.read().decode(errors="replace"))
             with contextlib.suppress(OSError):  # gone already, but where the child never came to it
-                os.unlink(self._stack_path)
+                os.unlink(file.name)
 
 
 class ProcessGroup:
@@ -526,15 +525,17 @@ class ProcessGroup:
                 receiver, sender = self.context.Pipe(duplex=False)
                 undo.enter_context(sender)
                 handed_over.enter_context(receiver)
-            stack_file, stack_path = tempfile.mkstemp(prefix="ipc_helpers-", suffix=".stack")
-            undo.callback(os.unlink, stack_path)
-            undo.callback(os.close, stack_file)
+            file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - open until the child is gone
+                prefix="ipc_helpers-", suffix=".stack", delete=False
+            )
+            undo.callback(os.unlink, file.name)
+            undo.enter_context(file)
             call = child_side.Call(function, args, receiver)
             failure = ""
             try:
                 process: BaseProcess = self.context.Process(  # type: ignore[attr-defined]
                     target=child_side.run,
-                    args=(call, to_parent, stack_path, self._ends_at),
+                    args=(call, to_parent, file.name, self._ends_at),
                     name=name,
                     daemon=True,
                 )
@@ -547,17 +548,12 @@ class ProcessGroup:
             if failure:
                 raise StartError(failure)
             undo.pop_all()
-        child = Child(name, process, call, from_child, stack_file, stack_path, self._ends_at)
+        child = Child(name, process, call, from_child, file, self._ends_at)
         return child, call, sender
 
     def _start_process(self, process: BaseProcess, name: str) -> None:
         """Start a process, for whose forkserver, where that is not known to answer, one waits in a thread."""
         global _server_that_answered
-        server = _forkserver_pid() if self.context.get_start_method() == "forkserver" else None
-        if server in (None, _server_that_answered):
-            with _sigint_blocked():
-                process.start()
-            return
         failed: list[Exception] = []
 
         def start() -> None:
@@ -567,19 +563,23 @@ class ProcessGroup:
             except Exception as error:
                 failed.append(error)
 
-        starting = threading.Thread(target=start, daemon=True)
-        starting.start()
-        while starting.is_alive():
-            starting.join(_POLL)
-            if self._has_to_end() and starting.is_alive():
-                starting.join(_GRACE)  # what has come up until then is ended like any other child
-                if starting.is_alive():
-                    _kill_forkserver(server)  # the system answers for it then, and start() fails
-                    starting.join(_KILLED_WITHIN)
-                    self._raise_if_late(name)
+        server = _forkserver_pid() if self.context.get_start_method() == "forkserver" else None
+        if server in (None, _server_that_answered):
+            start()
+        else:
+            starting = threading.Thread(target=start, daemon=True)
+            starting.start()
+            while starting.is_alive():
+                starting.join(_POLL)
+                if self._has_to_end() and starting.is_alive():
+                    starting.join(_GRACE)  # what has come up until then is ended like any other child
+                    if starting.is_alive():
+                        _kill_forkserver(server)  # the system answers for it then, and start() fails
+                        starting.join(_KILLED_WITHIN)
+                        self._raise_if_late(name)
         if failed:
             raise failed.pop()
-        _server_that_answered = server
+        _server_that_answered = server or _server_that_answered
 
     def _running(self) -> list[Child]:
         return [child for child in self._children if child.exitcode is None]
@@ -733,12 +733,6 @@ def _ending(exitcode: int) -> str:
         return f"was killed by {signal.Signals(-exitcode).name}"
     except ValueError:
         return f"was killed by signal {-exitcode}"
-
-
-def _read_all(file: int) -> str:
-    os.lseek(file, 0, os.SEEK_SET)
-    with os.fdopen(os.dup(file), "rb") as stream:
-        return stream.read().decode(errors="replace")
 
 
 def _readable(dump: str) -> str:
