@@ -461,6 +461,13 @@ class _MessageExperiment(Experiment):
         return self.payload
 
 
+_PRODUCER = Role(
+    queues.produce,
+    ("queue", "messages", "consumers"),
+    "puts each of the messages, pairs of a number and a payload, then None for each consumer",
+)
+
+
 @dataclass(frozen=True)
 class QueueFlow(_MessageExperiment):
     """Producers put numbered messages into one Queue, consumers get them; all are child processes.
@@ -493,11 +500,7 @@ class QueueFlow(_MessageExperiment):
 
     words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
     roles: ClassVar = {
-        "producer": Role(
-            queues.produce,
-            ("queue", "messages", "consumers"),
-            "puts each of the messages, pairs of a number and a payload, then None for each consumer",
-        ),
+        "producer": _PRODUCER,
         "consumer": Role(
             queues.consume, ("queue", "producers"), "gets messages until None has come from each producer"
         ),
@@ -560,12 +563,7 @@ class QueuePlaces(_MessageExperiment):
 
     words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", WRITE: "written", RECEIVE: "got"})
     roles: ClassVar = {
-        "producer": Role(
-            queues.produce,
-            ("queue", "messages", "consumers"),
-            "puts each of the messages, pairs of a number and a payload, then None for each consumer",
-            recorder.calls_and_writes,
-        ),
+        "producer": _PRODUCER._replace(record=recorder.calls_and_writes),
         "consumer": Role(
             inside.consume,
             ("queue", "pause"),
@@ -850,23 +848,19 @@ class WorkerPool(Experiment):
             yield Part("worker", f"worker {index}", (queue,))
 
 
+@dataclass(eq=False)
 class _Run:
     """The processes of one run: the one way to start them, and what they have recorded so far."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        workers: Mapping[str, Any],
-        progress: Callable[[int], object] | None,
-        look: Callable[[Callable[[], Result]], object] | None,
-    ) -> None:
-        self._experiment = experiment
-        self._workers = workers
-        self._progress = progress
-        self._look = look
+    experiment: Experiment
+    workers: Mapping[str, Any]
+    progress: Callable[[int], object] | None
+    look: Callable[[Callable[[], Result]], object] | None
+
+    def __post_init__(self) -> None:
         self._group: ProcessGroup
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
-        self._children: dict[str, list[Child]] = {role: [] for role in experiment.roles_here}
+        self._children: dict[str, list[Child]] = {role: [] for role in self.experiment.roles_here}
         self._are_up = False
         self._running = 0
         self._changed = 0  # when one ended last, in nanoseconds of perf_counter_ns
@@ -878,9 +872,9 @@ class _Run:
         woken up, for ever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
         """
         self._group = group
-        parts = list(self._experiment._parts(group.context))
+        parts = list(self.experiment._parts(group.context))
         for part in parts:
-            enough = self._experiment.steps + 10 * _SPARE if part.records is None else part.records
+            enough = self.experiment.steps + 10 * _SPARE if part.records is None else part.records
             self._tracks[part.name] = Track(enough + _SPARE)
         ends = [part.args[0] for part in parts] if self._is_through("connection") else []
         go = group.context.Semaphore(0)
@@ -899,8 +893,8 @@ class _Run:
 
     def _start(self, part: Part, go: Any, unused: Sequence[Any]) -> None:
         """Start the worker of a role in a process of its own, the series' or the reader's."""
-        rule = self._experiment.roles[part.role]
-        worker = self._workers.get(part.role, rule.worker)
+        rule = self.experiment.roles[part.role]
+        worker = self.workers.get(part.role, rule.worker)
         record, track = rule.record, self._tracks[part.name]
         recorded: AbstractContextManager[None] = nullcontext()
         if part.number is not None:
@@ -914,21 +908,21 @@ class _Run:
 
     def watch(self) -> None:
         """Tell the progress, and show it; end a run whose processes wait for what can't come any more."""
-        if self._progress is not None:
+        if self.progress is not None:
             done = sum(self._tracks[child.name].count for child in self._receivers)
-            self._progress(min(done, self._experiment.steps))
-        if self._look is not None:
-            self._look(lambda: self.result(perf_counter_ns(), is_running=True))
+            self.progress(min(done, self.experiment.steps))
+        if self.look is not None:
+            self.look(lambda: self.result(perf_counter_ns(), is_running=True))
         if self._are_up:
             self._raise_if_stuck()
 
     @property
     def _receivers(self) -> list[Child]:
-        return self._children[self._experiment.roles_here[-1]]
+        return self._children[self.experiment.roles_here[-1]]
 
     def _is_through(self, endpoint: str) -> bool:
         """Say whether the messages go through a queue, or through a connection."""
-        return any(role.takes[0] == endpoint for role in self._experiment.roles.values())
+        return any(role.takes[0] == endpoint for role in self.experiment.roles.values())
 
     def _raise_if_stuck(self) -> None:
         """Raise when all processes that run have waited for each other, throughout some time."""
@@ -945,11 +939,11 @@ class _Run:
 
     def _why_stuck(self, result: Result, waits: dict[str, Wait]) -> str:
         """Say why the processes wait for what can't come any more."""
-        sender, receiver = self._experiment.roles_here[0], self._experiment.roles_here[-1]
+        sender, receiver = self.experiment.roles_here[0], self.experiment.roles_here[-1]
         left = [child for child in self._receivers if not child.has_returned]
         things = _plural_of(result)
         if self._is_through("queue") and not left:
-            missing = f"{self._experiment.steps - result.received:,} {things}"
+            missing = f"{self.experiment.steps - result.received:,} {things}"
             return f"{_names(self._receivers)} returned, and {missing} were still to come"
         have_ended = all(child.exitcode == 0 for child in self._children[sender])
         if have_ended and all(wait.call.endswith("Queue.get") for wait in waits.values()):
@@ -960,12 +954,10 @@ class _Run:
 
     def explain(self, error: ProcessGroupError) -> None:
         """Raise what a worker did wrong, where another found the end of its pipe because of that."""
-        if not (
-            isinstance(error, WorkerError) and error.kind in PEER_GONE and self._is_through("connection")
-        ):
+        if not isinstance(error, WorkerError) or error.kind not in PEER_GONE:
             return
         others = [child for child in self._group.children if child.name != error.worker]
-        if all(child.has_returned for child in others):
+        if self._is_through("connection") and all(child.has_returned for child in others):
             # Who could not send any more has not sent all because of the others.
             wrong = mistake(error.result, SEND if error.kind == EOFError.__name__ else RECEIVE)
             returned = f"{_names(others)} returned{'' if wrong else ' without sending None'}"
@@ -974,11 +966,11 @@ class _Run:
 
     def result(self, stopped: int | None = None, is_running: bool = False) -> Result:
         """Return what was measured, as a whole or up to some moment."""
-        return Result(self._experiment, tuple(self._lanes()), stopped, is_running)
+        return Result(self.experiment, tuple(self._lanes()), stopped, is_running)
 
     def _lanes(self) -> Iterator[Lane]:
         children = {child.name: child for child in self._group.children}
-        calls = {**self._experiment.words.calls, WAIT: "get"}
+        calls = {**self.experiment.words.calls, WAIT: "get"}
         for name, track in self._tracks.items():
             child = children.get(name)  # None for the parent, and before it is started
             ending, where = (child.ending, _line_that_raised(child.traceback)) if child else ("", "")

@@ -12,6 +12,7 @@ import signal
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,7 @@ class Cancelled(ProcessGroupError):
     """The group was cancelled."""
 
 
+@dataclass(eq=False)
 class Child:
     """One worker in one child process, as :meth:`ProcessGroup.start` returns it.
 
@@ -138,31 +140,24 @@ class Child:
         does: 0 when the worker returned, else 255, as of a forkserver's child whose server is gone.
     """
 
-    def __init__(
-        self,
-        name: str,
-        process: BaseProcess,
-        call: child_side.Call,
-        from_child: Connection,
-        stack_file: Any,
-        ends_at: int,
-    ) -> None:
-        assert process.pid is not None
-        self.name = name
-        self.pid: int = process.pid
-        self.is_ready = False
-        self.exitcode: int | None = None
-        self._process = process
-        # A queue that nobody else refers to: its semaphores must be there when the child opens them.
-        self._call: child_side.Call | None = call
-        self._from_child = from_child
-        self._stack_file = stack_file
-        self._ends_at = ends_at
-        self._stack = ""
-        self._parts: list[bytes] = []
-        self._outcome: tuple[Any, ...] | None = None
-        self._overdue = False
-        self._was_killed = False
+    name: str
+    _process: BaseProcess
+    # A queue that nobody else refers to: its semaphores must be there when the child opens them.
+    _call: child_side.Call | None
+    _from_child: Connection
+    _stack_file: Any
+    _ends_at: int
+    is_ready: bool = False
+    exitcode: int | None = None
+    _stack: str = ""
+    _parts: list[bytes] = field(default_factory=list)
+    _outcome: tuple[Any, ...] = ()
+    _overdue: bool = False
+    _was_killed: bool = False
+
+    def __post_init__(self) -> None:
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
 
     @property
     def result(self) -> Any:
@@ -176,19 +171,19 @@ class Child:
             While it runs: the result is there once the group's block, or its ``wait()``, has ended.
         """
         self._raise_failure()
-        if self._outcome is None or self.exitcode is None:
+        if not self._outcome or self.exitcode is None:
             raise RuntimeError(f"{self.name} has not ended: leave the block, or call wait(), first")
         return self._outcome[1]
 
     @property
     def has_returned(self) -> bool:
         """Whether the worker has returned; its process may still be at its end, and deliver messages."""
-        return self._outcome is not None and not self._raised
+        return bool(self._outcome) and not self._raised
 
     @property
     def ending(self) -> str:
         """How the worker ended by itself, "raised ValueError" for example; or that it was still running."""
-        if self._raised and self._outcome is not None:
+        if self._raised:
             return f"raised {self._outcome[1]}"
         if self.exitcode is None or self._was_killed or self._overdue:
             return "returned, and was still delivering" if self.has_returned else "was still running"
@@ -197,7 +192,7 @@ class Child:
     @property
     def traceback(self) -> str:
         """The traceback in the child; empty where the worker has not raised."""
-        return str(self._outcome[3]) if self._raised and self._outcome is not None else ""
+        return str(self._outcome[3]) if self._raised else ""
 
     def __repr__(self) -> str:
         state = "running" if self.exitcode is None else f"ended with exit code {self.exitcode}"
@@ -209,20 +204,20 @@ class Child:
 
     @property
     def _raised(self) -> bool:
-        return self._outcome is not None and self._outcome[0] == "error"
+        return self._outcome[:1] == ("error",)
 
     @property
     def _lost_its_peer(self) -> bool:
-        return self._raised and self._outcome is not None and self._outcome[1] in PEER_GONE
+        return self._raised and self._outcome[1] in PEER_GONE
 
     def _raise_failure(self) -> None:
         """Raise how the worker failed, if it did: an exception at once, else once its process has ended."""
         # No variable holds the error: its traceback holds this frame, and the two would keep each other.
-        if self._outcome is not None and self._raised:
+        if self._raised:
             _, kind, message, traceback = self._outcome
             raise WorkerError(self.name, kind, message, traceback, None)
-        if self.exitcode is not None and (self.exitcode != 0 or self._outcome is None):
-            when = "before" if self._outcome is None else "after"
+        if self.exitcode is not None and (self.exitcode != 0 or not self._outcome):
+            when = "after" if self._outcome else "before"
             message = f"{_ending(self.exitcode)} {when} its worker returned"
             raise WorkerError(self.name, None, message, "", self.exitcode)
 
@@ -234,7 +229,7 @@ class Child:
                 self._take(self._from_child.recv_bytes())
         if ended:
             if self._process.exitcode in (None, 255):  # unknown; the second is multiprocessing's word for it
-                self._popen.returncode = 255 if self._outcome is None else 0
+                self._popen.returncode = 0 if self._outcome else 255
             self.exitcode = self._process.exitcode
             # A worker's own alarm, which ends it before, writes a stack as well.
             is_late = time.perf_counter_ns() >= self._ends_at
@@ -267,7 +262,7 @@ class Child:
 
     def _waits_on(self) -> list[Any]:
         objects: list[Any] = [self._process.sentinel]
-        if not self._from_child.closed and self._outcome is None:
+        if not self._from_child.closed and not self._outcome:
             objects.append(self._from_child)
         return objects
 
@@ -526,7 +521,7 @@ class ProcessGroup:
                 undo.enter_context(sender)
                 handed_over.enter_context(receiver)
             file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - open until the child is gone
-                prefix="ipc_helpers-", suffix=".stack", delete=False
+                prefix="ipc_helpers-", suffix=".stack", delete=False, buffering=0
             )
             undo.callback(os.unlink, file.name)
             undo.enter_context(file)
