@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipc_helpers.stacks import WAITS, Place, place_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 MAIN = "main"
@@ -22,29 +25,70 @@ MAIN = "main"
 
 
 @dataclass
-class SeenProcess:
-    """What the events of one process say."""
+class ObservedProcess:
+    """What was seen of one process.
 
-    pid: int
-    parent: int | None = None
+    Attributes
+    ----------
+    name : str
+        Its own name, or that of its function; "main" for the process that ran the function given.
+    state : {"ended", "raised", "killed", "terminated", "stuck", "idle", "lost"}
+        "terminated": a daemon, at the end of the process that started it. "idle": a worker of a pool, or the
+        process of a manager, that waits to be given work. "lost": it ended before its function began, or
+        left without returning.
+    exitcode : int or None
+        As of ``multiprocessing.Process``; None where nobody was left to see it.
+    words : str
+        How it ended, or where it is stuck: the line of its own code, and the library's function.
+    """
+
     name: str = ""
-    daemon: bool = False
-    pool: bool = False
-    begun: bool = False
-    returned: bool = False
-    ended: bool = False
+    state: str = ""
     exitcode: int | None = None
-    raised: dict[str, Any] | None = None
-    running: dict[str, Any] | None = None
-    waiting: dict[str, Any] | None = None
-    dropped: list[dict[str, Any]] = field(default_factory=list)
-    ended_in: str = ""  # the line of its parent's that terminated or killed it
-    ended_first: bool = False  # its end was seen while its parent was in the function
+    words: str = ""
+    # What its events say.
+    pid: int = field(default=0, repr=False)
+    parent: int = field(default=0, repr=False)
+    daemon: bool = field(default=False, repr=False)
+    pool: bool = field(default=False, repr=False)
+    begun: bool = field(default=False, repr=False)
+    returned: bool = field(default=False, repr=False)
+    ended: bool = field(default=False, repr=False)
+    raised: dict[str, Any] | None = field(default=None, repr=False)
+    running: dict[str, Any] | None = field(default=None, repr=False)
+    waiting: dict[str, Any] | None = field(default=None, repr=False)
+    dropped: dict[str, Any] | None = field(default=None, repr=False)
+    ended_in: str = field(default="", repr=False)  # the line of its parent's that terminated or killed it
+    ended_first: bool = field(default=False, repr=False)  # before its parent was through with the function
 
     @property
-    def place(self) -> dict[str, Any]:
+    def lines(self) -> list[tuple[str, int]]:
+        """Where it is stuck, or raised, in code that is not the library's: file and line, innermost first."""
+        own = self.raised["own"] if self.raised else self.place.own if self.state == "stuck" else ()
+        return [(file, number) for file, number in own]
+
+    @property
+    def call(self) -> str:
+        """What a stuck one called: "Queue.get" for example, or "feeder's join"."""
+        return str(self.place.call).removeprefix("the ") if self.state == "stuck" else ""
+
+    @property
+    def error(self) -> tuple[str, str]:
+        """The type of the exception that it raised, and the first line of its text; empty without one.
+
+        It may be stuck after that.
+        """
+        return (self.raised["kind"], _first_line(self.raised)) if self.raised else ("", "")
+
+    @property
+    def place(self) -> Place:
         """Where its main thread was at the end."""
-        return self.running["place"] if self.running else _NOWHERE
+        return Place(*self.running["place"]) if self.running else place_of([])
+
+    @property
+    def waits_for(self) -> str:
+        """What its main thread waited for at the end, in one of the words of ``WAITS``; empty for nothing."""
+        return WAITS.get(self.place.call, "")
 
     @property
     def alive(self) -> bool:
@@ -61,35 +105,15 @@ class SeenProcess:
         """Whether it was a daemon that was told to end, by the program or because its parent ended."""
         return self.daemon and self.exitcode == -signal.SIGTERM
 
-    def waits_in(self, *calls: str) -> bool:
-        """Whether its main thread is inside of one of these calls: "Queue.get" for example."""
-        return self.place["call"] in calls
+    @property
+    def signal(self) -> str:
+        """The name of the signal that ended it."""
+        number = -(self.exitcode or 0)
+        return next((known.name for known in signal.Signals if known == number), f"signal {number}")
 
-
-_NOWHERE: dict[str, Any] = {
-    **dict.fromkeys(("line", "function", "call", "kind"), ""),
-    **dict.fromkeys(("feeds", "exiting", "serves", "within_message"), False),
-    "names": [],
-    "own": [],
-    "key": None,
-}
-_QUEUES = ("Queue", "JoinableQueue", "SimpleQueue")
-_GETS = tuple(f"{kind}.get" for kind in _QUEUES)
-_PUTS = tuple(f"{kind}.put" for kind in _QUEUES)
-_RECEIVES = tuple(f"Connection.{name}" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll"))
-_SENDS = ("Connection.send", "Connection.send_bytes")
-
-
-class Ending(NamedTuple):
-    """How a process ended, or where it was at the end; the fields are those of ``ObservedProcess``."""
-
-    name: str
-    state: str
-    exitcode: int | None
-    words: str
-    lines: tuple[tuple[str, int], ...]
-    call: str
-    error: tuple[str, str]
+    def seen(self, kind: str) -> list[Any]:
+        """Return what it saw at the end of all its "queues", "ends" of pipes, or "feeders"."""
+        return self.running[kind] if self.running else []
 
 
 class Tree:
@@ -101,7 +125,7 @@ class Tree:
         Where they wrote it.
     main : dict
         How the main process ended, as its parent saw it: "pid"; "exitcode" and "returned" once it did;
-        "kind" and "message" of the exception when it could not begin.
+        "kind" and "message" of the exception when it could not begin, or could not send what it returned.
     until : int, optional
         When the tree was ended before its deadline, since nothing could move any more; in nanoseconds of
         ``time.perf_counter_ns``. What happened after that comes from ending it.
@@ -109,7 +133,7 @@ class Tree:
 
     def __init__(self, folder: Path, main: dict[str, Any], until: int | None = None) -> None:
         self.result = main
-        self.processes: dict[int, SeenProcess] = {}
+        self.processes: dict[int, ObservedProcess] = {}
         self._queues: dict[str, dict[str, Any]] = {}
         self._pipes: dict[str, dict[str, Any]] = {}
         self.left: dict[str, int] = {}
@@ -131,45 +155,38 @@ class Tree:
                 process.running = process.waiting if process.exitcode is None else None
         if "exitcode" in main:
             self.main.ended, self.main.exitcode = True, main["exitcode"]
+            if self.main.raised is None and main.get("kind"):
+                self.main.raised = {**main, "line": "", "own": ()}
         self._name_apart()
 
-    def _process(self, pid: int) -> SeenProcess:
-        return self.processes.setdefault(pid, SeenProcess(pid))
+    def _process(self, pid: int) -> ObservedProcess:
+        return self.processes.setdefault(pid, ObservedProcess(pid=pid))
 
-    def _take(self, process: SeenProcess, event: dict[str, Any]) -> None:
+    def _take(self, process: ObservedProcess, event: dict[str, Any]) -> None:
         kind = event["event"]
         if process.running is not None:  # what happens after the deadline comes from ending the tree
             return
         for pid, code in event.get("children", {}).items():
-            if code is not None:
-                if self._process(int(pid)).exitcode is None:
-                    self._changed = max(self._changed, event["at"])
-                    self._process(int(pid)).ended_first = not (process.returned or process.raised)
-                self._process(int(pid)).exitcode = code
+            child = self._process(int(pid))
+            if code is not None and child.exitcode is None:
+                self._changed = max(self._changed, event["at"])
+                child.exitcode, child.ended_first = code, not (process.returned or process.raised)
         self.left |= event.get("left", {})
         process.waiting = event if kind == "waiting" else None
         if kind in ("child", "returned", "raised", "ended"):
             self._changed = max(self._changed, event["at"])
-        if kind == "begun":
-            process.begun = True
+        if kind in ("begun", "returned", "ended"):
+            setattr(process, kind, True)
+        elif kind in ("raised", "running", "dropped"):
+            setattr(process, kind, getattr(process, kind) or event)
         elif kind == "child":
             child = self._process(event["pid"])
             child.parent, child.name = process.pid, event["name"]
             child.daemon, child.pool = event["daemon"], event["pool"]
-        elif kind in ("returned", "ended"):
-            setattr(process, kind, True)
-        elif kind == "raised":
-            process.raised = event
-        elif kind == "running":
-            process.running = event
-        elif kind == "dropped":
-            process.dropped.append(event)
         elif kind == "ends":
             self._process(event["pid"]).ended_in = event["line"]
-        elif kind == "queue":
-            self._queues[event["key"]] = event
-        elif kind == "pipe":
-            self._pipes[event["key"]] = event
+        elif kind in ("queue", "pipe"):
+            (self._queues if kind == "queue" else self._pipes)[event["key"]] = event
 
     def _name_apart(self) -> None:
         """Give the second process of a name a number, and all after it."""
@@ -182,10 +199,7 @@ class Tree:
     @property
     def is_complete(self) -> bool:
         """Whether each process that has not ended has said where it is."""
-        return all(
-            process.running or process.ended or process.exitcode is not None
-            for process in self.processes.values()
-        )
+        return all(process.running or not process.alive for process in self.processes.values())
 
     def is_stuck(self, seconds: float) -> bool:
         """Say whether all processes that live have waited for each other, throughout so many seconds."""
@@ -198,94 +212,73 @@ class Tree:
         together: int = min(event["at"] for event in known) - since
         return together >= seconds * 1e9
 
-    def _may_move(self, process: SeenProcess) -> bool:
+    def _may_move(self, process: ObservedProcess) -> bool:
         """Say whether a process lives, or its parent has yet to see that it does not."""
-        parent = self.processes.get(process.parent or -1)
+        parent = self.processes.get(process.parent)
         return process.alive or (process.exitcode is None and parent is not None and parent.alive)
 
     @property
-    def main(self) -> SeenProcess:
+    def main(self) -> ObservedProcess:
         """The process that ran the function given."""
         return self.processes[self.result["pid"]]
 
     @property
-    def others(self) -> list[SeenProcess]:
+    def others(self) -> list[ObservedProcess]:
         """All but the main process."""
         return [process for process in self.processes.values() if process is not self.main]
 
     @property
-    def stuck(self) -> list[SeenProcess]:
+    def stuck(self) -> list[ObservedProcess]:
         """Those that had not ended at the deadline, without those that wait to be given work."""
-        return [
-            process for process in self.processes.values() if process.alive and not process.place["serves"]
-        ]
+        return [process for process in self.processes.values() if process.alive and not process.place.serves]
 
-    def endings(self) -> list[Ending]:
-        """Return how each process ended, or where it was at the end."""
-        return [self._with_lines(process, *self._ending(process)) for process in self.processes.values()]
-
-    def _with_lines(self, process: SeenProcess, state: str, exitcode: int | None, words: str) -> Ending:
-        raised = process.raised or (self.result if state == "raised" else None)
-        at = raised or (process.place if state == "stuck" else {})
-        lines = tuple((file, number) for file, number in at.get("own", ()))
-        call, error = "", ("", "")
-        if state == "stuck":
-            call = "feeder's join" if _waits_for_feeder(process) else process.place["call"]
-        if raised is not None:  # and it may be stuck after that
-            error = raised["kind"], _without_addresses(raised["message"].partition("\n")[0])
-        return Ending(process.name, state, exitcode, words, lines, call, error)
+    def endings(self) -> tuple[ObservedProcess, ...]:
+        """Return each process, now with how it ended, or where it was at the end."""
+        for process in self.processes.values():
+            process.state, process.words = self._state(process)
+            if process.alive:  # at the deadline
+                process.exitcode = None
+        return tuple(self.processes.values())
 
     def messages_left(self) -> dict[str, int]:
         """Return, for each queue that the function's processes made, how many messages were never got."""
         return {self.queue(key): count for key, count in self.left.items() if key in self._queues}
 
-    def finding(self) -> tuple[bool, Finding]:
-        """Return whether all is well, and what was found."""
-        found = next((finding for rule in _RULES if (finding := rule(self))), None)
-        if found is None and not self.stuck and not any(self.messages_left().values()):
-            return True, Finding(self._all_is_well())
-        return False, found or _unexplained(self)
+    def finding(self) -> Finding:
+        """Return what went wrong, or that nothing did."""
+        return next(chain.from_iterable(rule(self) for rule in _RULES))
 
-    def _all_is_well(self) -> str:
-        count = len(self.processes)
-        return f"{'the process' if count == 1 else f'each of {count} processes'} ended by itself"
-
-    def _ending(self, process: SeenProcess) -> tuple[str, int | None, str]:
-        """Return the state of a process, its exit code, and its ending in words."""
+    def _state(self, process: ObservedProcess) -> tuple[str, str]:
+        """Return the state of a process, and how it ended in words."""
         code = process.exitcode
-        if process.alive and process.place["serves"]:
-            return "idle", None, "idle, waiting to be given work"
+        if process.alive and process.place.serves:
+            return "idle", "idle, waiting to be given work"
         if process.alive:
-            return "stuck", None, self.where(process)
-        if process is self.main and "returned" in self.result and process.raised is None:
-            return "ended", code, f"returned {self.result['returned']!r}"
-        if process.raised is not None:
-            at = f", in the line  {process.raised['line']}" if process.raised["line"] else ""
-            return "raised", code, f"raised {_error(process.raised)}{at}"
-        if process is self.main and self.result.get("kind"):
-            return "raised", code, f"raised {_error(self.result)}"
+            return "stuck", self.where(process)
+        if process.raised:
+            return "raised", f"raised {_error(process.raised)}{_at_line(process.raised['line'])}"
+        if process is self.main and "returned" in self.result:
+            return "ended", f"returned {self.result['returned']!r}"
         if process.pool and (process.terminated or code == 0):  # which of the two is a matter of moments
-            return "ended", code, "ended with its pool"
-        if process.terminated:
-            if process.ended_in:
-                return "terminated", code, f"terminated, in the line  {process.ended_in}"
-            if process.ended_first:
-                return "terminated", code, f"killed by {_signal_name(code)}"
-            return "terminated", code, "terminated: a daemon ends with the process that started it"
-        if process.killed:
-            return "killed", code, f"killed by {_signal_name(code)}"
+            return "ended", "ended with its pool"
+        if process.terminated and process.ended_in:
+            return "terminated", f"terminated{_at_line(process.ended_in)}"
+        if process.terminated and not process.ended_first:
+            return "terminated", "terminated: a daemon ends with the process that started it"
+        if process.terminated or process.killed:
+            return "killed" if process.killed else "terminated", f"killed by {process.signal}"
         if not process.begun:
-            return "lost", code, f"ended with exit code {code} before its function began"
+            return "lost", f"ended with exit code {code} before its function began"
         if not process.returned:
-            return "lost", code, f"left with exit code {code}, without returning"
-        return "ended", code, f"ended with exit code {code or 0}"
+            return "lost", f"left with exit code {code}, without returning"
+        return "ended", f"ended with exit code {code or 0}"
 
     def queue_states(self) -> dict[str, list[dict[str, Any]]]:
         """Return, for each queue, what each process saw of it at the deadline."""
-        states: dict[str, list[dict[str, Any]]] = {}
+        states = defaultdict(list)
         for process in self.processes.values():
-            for state in process.running["queues"] if process.running else ():
-                states.setdefault(state["key"], []).append(state)
+            for state in process.seen("queues"):
+                states[state["key"]].append(state)
         return states
 
     # Words for what is where.
@@ -313,77 +306,58 @@ class Tree:
 
     def end(self, pipe: str, side: int) -> str:
         """Return what a reader calls an end of a pipe."""
-        names = self._pipes.get(pipe, {}).get("names", [])
-        return (
-            repr(names[side])
-            if len(names) == 2
-            else f"an end of the pipe made in {self._pipes[pipe]['line']!r}"
-        )
+        made = self._pipes[pipe]
+        if len(made["names"]) == 2:
+            return repr(made["names"][side])
+        return f"an end of the pipe made in {made['line']!r}"
 
-    def target(self, process: SeenProcess) -> SeenProcess | None:
+    def target(self, process: ObservedProcess) -> ObservedProcess | None:
         """Return the process that another waits for."""
         place = process.place
-        return self.processes.get(place["key"]) if place["kind"] == "process" else None
+        return self.processes.get(place.key) if place.kind == "process" else None
 
-    def where(self, process: SeenProcess, line: str | None = None) -> str:
+    def where(self, process: ObservedProcess, line: str | None = None) -> str:
         """Say where a process is stuck; ``line`` stands for the words that quote its own line."""
         if process.running is None:
             return "silent: it was stopped, or C code held its interpreter"
-        place = process.place
-        at = line if line is not None else f", in the line  {place['line']}" if place["line"] else ""
-        if place["exiting"] or process.returned or process.raised:
+        at = _at_line(process.place.line) if line is None else line
+        if process.place.is_exiting or process.returned or process.raised:
             at = ", after its function had ended"
         what = self._what(process)
         words = f"stuck in {what}{at}" if what else f"running{at}"
-        if any(_writes(feeder) for feeder in process.running["feeders"]):
+        if any(Place(*feeder).is_writing for feeder in process.seen("feeders")):
             words += "; its feeder thread: in a pipe write"
         return words
 
     def _lock_changes_hands(self, key: str) -> bool:
         """Say whether a process that lives holds the read lock of a queue: who waits for it will get it."""
-        return any(state["read_lock"]["here"] for state in self.queue_states().get(key, ()))
+        return any(state["read"] == "here" for state in self.queue_states()[key])
 
-    def _what(self, process: SeenProcess) -> str:
-        place = process.place
-        call, names = place["call"], place["names"]
-        if _waits_for_feeder(process):
-            return "the feeder's join"
-        if (target := self.target(process)) is not None:
+    def _what(self, process: ObservedProcess) -> str:
+        """Return the call that a process is stuck in, and what it waits for there."""
+        place, waits_for = process.place, process.waits_for
+        call: str = place.call
+        target = self.target(process)
+        if target is not None and waits_for != "feeder":
             return f"Process.join, waiting for {target.name}"
-        if call in _GETS:
-            if names[0] in ("get", "__enter__") and not self._lock_changes_hands(place["key"]):
-                return f"{call}, at the read lock"
-            rest = "the rest of a message" if place["within_message"] else "a message"
-            return f"{call}, waiting for {rest}"
-        if call in _PUTS:
-            return f"{call}, {'in a pipe write' if _writes(place) else 'waiting for a free slot'}"
-        if call == "JoinableQueue.join":
-            return f"{call}, waiting for task_done()"
-        if call in _SENDS:
+        if waits_for == "get" and place.is_at_lock and not self._lock_changes_hands(place.key):
+            return f"{call}, at the read lock"
+        if waits_for in ("get", "receive"):
+            return f"{call}, waiting for {'the rest of ' if place.within_message else ''}a message"
+        if waits_for == "send" or (waits_for == "put" and place.is_writing):
             return f"{call}, in a pipe write"
-        if call in _RECEIVES:
-            rest = "the rest of a message" if place["within_message"] else "a message"
-            return f"{call}, waiting for {rest}"
-        return str(call)
+        if waits_for == "put":
+            return f"{call}, waiting for a free slot"
+        return f"{call}, waiting for task_done()" if waits_for == "tasks" else call
 
 
-def _waits_for_feeder(process: SeenProcess) -> bool:
-    """Whether a process waits until its feeder thread has written all messages."""
-    return bool({"_finalize_join", "join_thread"} & set(process.place["names"]))
-
-
-def _writes(place: dict[str, Any]) -> bool:
-    """Whether a thread is inside of a write into a pipe."""
-    return not {"_send", "_send_bytes"}.isdisjoint(place["names"])
-
-
-def _names(processes: Iterable[SeenProcess]) -> str:
+def _names(processes: Iterable[ObservedProcess]) -> str:
     """Return "main", "a and b", "a, b and c"."""
     *first, last = [process.name for process in processes]
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _verb(processes: list[SeenProcess], one: str, many: str) -> str:
+def _verb(processes: list[ObservedProcess], one: str, many: str) -> str:
     return f"{_names(processes)} {one if len(processes) == 1 else many}"
 
 
@@ -392,237 +366,204 @@ def messages(count: int) -> str:
     return f"{count:,} message{'' if count == 1 else 's'}"
 
 
-def _signal_name(code: int | None) -> str:
-    try:
-        return signal.Signals(-(code or 0)).name
-    except ValueError:
-        return f"signal {-(code or 0)}"
-
-
 _LOOK = "give each wait a limit, and look at the exit code of who should send"
-_READ = "have somebody read what is sent, or stop sending"
 
 
 class Finding(NamedTuple):
-    """What went wrong, in a sentence without its full stop; and what to do about it."""
+    """What went wrong, in a sentence without its full stop; what to do about it; and whether all is well."""
 
     cause: str
     remedy: str = ""
+    healthy: bool = False
 
 
-# The rules: each looks for one cause and returns it in a sentence, or None. The first that finds its own
-# counts, so causes stand before what they bring about.
+# The rules: each looks for one cause, and yields it in a sentence. The first finding of all counts, so causes
+# stand before what they bring about.
 
 
-def _dropped_message(tree: Tree) -> Finding | None:
+def _dropped_message(tree: Tree) -> Iterator[Finding]:
     for process in tree.processes.values():
-        for drop in process.dropped:
-            return Finding(
-                f"a message that {process.name} put into {tree.queue(drop['key'])} can't be pickled, and its "
-                "feeder thread drops it, after put() has returned",
+        if process.dropped:
+            yield Finding(
+                f"a message that {process.name} put into {tree.queue(process.dropped['key'])} can't be "
+                "pickled, and its feeder thread drops it, after put() has returned",
                 "put only what pickle takes",
             )
-    return None
 
 
-def _not_importable(tree: Tree) -> Finding | None:
+def _not_importable(tree: Tree) -> Iterator[Finding]:
     if tree.result.get("kind") == "AttributeError" and not tree.main.begun:
-        return Finding("the child can't find the function", "put it into a module that a child can import")
+        yield Finding("the child can't find the function", "put it into a module that a child can import")
     lost = [process for process in tree.others if not process.begun and (process.exitcode or 0) > 0]
     if lost:
-        return Finding(
+        yield Finding(
             f"{_names(lost)} ended before the function began: the child could not load it, or an argument",
             "put the function into a module that a child can import",
         )
-    return None
 
 
-def _killed(tree: Tree) -> Finding | None:
+def _killed(tree: Tree) -> Iterator[Finding]:
     killed = [process for process in tree.processes.values() if process.killed]
     # To end a daemon is a way to stop it, unless somebody waits for what it took along.
     killed += [
         process for process in tree.others if tree.stuck and process.terminated and process.ended_first
     ]
     if not killed:
-        return None
-    line = f" in {killed[0].ended_in!r}" if killed[0].terminated and killed[0].ended_in else ""
-    who = f"{killed[0].name} was killed ({_signal_name(killed[0].exitcode)}){line}"
+        return
+    line = _in_line(killed[0].ended_in if killed[0].terminated else "")
+    who = f"{killed[0].name} was killed ({killed[0].signal}){line}"
     remedy = "end a process that uses a queue or a pipe with a sentinel, not with a signal"
     for process in tree.stuck:
-        if process.place["within_message"]:
+        if process.place.within_message:
             words = f"{who} in the middle of a message, and {process.name} waits for the rest of it"
-            return Finding(words, remedy)
+            yield Finding(words, remedy)
     for lock, does in (("read", "get a message"), ("write", "have a message written")):
         for key, states in tree.queue_states().items():
-            seen = [state[f"{lock}_lock"] for state in states if f"{lock}_lock" in state]
-            if seen and all(item["taken"] for item in seen) and not any(item["here"] for item in seen):
-                return Finding(
-                    f"{who} while it held the {lock} lock of {tree.queue(key)}, so nobody else can {does} "
-                    "any more",
-                    remedy,
-                )
-    return Finding(f"{who} before it was done{_and_who_waits(tree)}", remedy)
+            if all(state[lock] == "elsewhere" for state in states):
+                held = f"the {lock} lock of {tree.queue(key)}"
+                yield Finding(f"{who} while it held {held}, so nobody else can {does} any more", remedy)
+    yield Finding(f"{who} before it was done{_and_who_waits(tree)}", remedy)
 
 
-def _raised_in_a_worker(tree: Tree) -> Finding | None:
-    for process in tree.others:
-        if process.raised is not None:
+def _raised(tree: Tree) -> Iterator[Finding]:
+    for process in (*tree.others, tree.main):
+        if process.raised:
             rest = _and_who_waits(tree)
-            if not tree.stuck and tree.main.raised is None:
+            if process is not tree.main and not tree.stuck and (tree.main.returned or not tree.main.raised):
                 rest = "; its parent learns that from the exit code alone"
-            return Finding(
-                f"{process.name} raised {_error(process.raised)}{_in_line(process.raised)}{rest}", _LOOK
+            yield Finding(
+                f"{process.name} raised {_error(process.raised)}{_in_line(process.raised['line'])}{rest}",
+                "" if process is tree.main else _LOOK,
             )
-    return None
 
 
-def _raised_in_main(tree: Tree) -> Finding | None:
-    error = tree.main.raised or (tree.result if tree.result.get("kind") else None)
-    if error is None:
-        return None
-    return Finding(f"main raised {_error(error)}{_in_line(error)}{_and_who_waits(tree)}")
-
-
-def _left_early(tree: Tree) -> Finding | None:
+def _left_early(tree: Tree) -> Iterator[Finding]:
     for process in tree.processes.values():
         if not process.alive and (process.exitcode or 0) > 0:
             words = f"{process.name} ended with exit code {process.exitcode}{_and_who_waits(tree)}"
-            return Finding(words, _LOOK)
-    return None
+            yield Finding(words, _LOOK)
 
 
-def _join_before_get(tree: Tree) -> Finding | None:
-    for process in tree.stuck:
-        target = tree.target(process)
-        if target is None or not target.alive:
-            continue
-        who = f"{process.name} joins {target.name} before it has"
-        if _waits_for_feeder(target):
-            return Finding(
-                f"{who} got the messages, and {target.name} can't end, since its feeder thread waits for "
-                "room in the pipe",
-                "get first, then join",
-            )
-        if target.waits_in(*_SENDS):
-            return Finding(
-                f"{who} received the messages, and {target.name} can't go on, since its pipe write waits for "
-                "room in the pipe",
-                "receive first, then join",
-            )
-        if target.waits_in(*_PUTS):
-            return Finding(
-                f"{who} got the messages, and {target.name} can't go on, since its put() waits for room in "
-                "the queue",
-                "get first, then join",
-            )
-    return None
-
-
-def _both_send(tree: Tree) -> Finding | None:
-    sending = [process for process in tree.stuck if process.waits_in(*_SENDS) and process.place["key"]]
-    for pipe in {process.place["key"][0] for process in sending}:
-        both = [process for process in sending if process.place["key"][0] == pipe]
-        if len({process.place["key"][1] for process in both}) == 2:
-            return Finding(
+def _both_send(tree: Tree) -> Iterator[Finding]:
+    sending = [process for process in tree.stuck if process.waits_for == "send" and process.place.key]
+    for process in sending:
+        pipe, side = process.place.key
+        both = [other for other in sending if other.place.key[0] == pipe]
+        if any(other.place.key[1] != side for other in both):
+            yield Finding(
                 f"{_names(both)} both send first; the pipe is full both ways, and neither receives",
                 "let one of them receive first",
             )
-    return None
 
 
-def _nobody_reads(tree: Tree) -> Finding | None:
+# For what the process that is joined waits for: what should have happened first, and why it does not end.
+_BEFORE_JOIN = {
+    "feeder": ("get", "got", "can't end, since its feeder thread waits for room in the pipe"),
+    "send": ("receive", "received", "can't go on, since its pipe write waits for room in the pipe"),
+    "put": ("get", "got", "can't go on, since its put() waits for room in the queue"),
+}
+
+
+def _join_before_get(tree: Tree) -> Iterator[Finding]:
     for process in tree.stuck:
-        if process.waits_in(*_PUTS):
-            queue = tree.queue(process.place["key"])
-            return Finding(f"{process.name} waits in put(): {queue} is full, and nobody gets", _READ)
-        if process.waits_in(*_SENDS):
-            return Finding(
-                f"{process.name} waits in a pipe write: the pipe is full, and nobody receives", _READ
-            )
-        if _waits_for_feeder(process):
-            return Finding(
-                f"{process.name} can't end: its feeder thread waits for room in the pipe, and nobody gets "
-                "the messages",
-                _READ,
-            )
-    return None
+        target = tree.target(process)
+        if target is not None and target.alive and target.waits_for in _BEFORE_JOIN:
+            first, done, why = _BEFORE_JOIN[target.waits_for]
+            who = f"{process.name} joins {target.name} before it has {done} the messages"
+            yield Finding(f"{who}, and {target.name} {why}", f"{first} first, then join")
 
 
-def _unfinished_tasks(tree: Tree) -> Finding | None:
+_UNREAD = {
+    "put": "waits in put(): {queue} is full, and nobody gets",
+    "send": "waits in a pipe write: the pipe is full, and nobody receives",
+    "feeder": "can't end: its feeder thread waits for room in the pipe, and nobody gets the messages",
+}
+
+
+def _nobody_reads(tree: Tree) -> Iterator[Finding]:
     for process in tree.stuck:
-        if process.waits_in("JoinableQueue.join"):
-            states = tree.queue_states().get(process.place["key"], [])
+        if process.waits_for in _UNREAD:
+            queue = tree.queue(process.place.key) if process.waits_for == "put" else ""
+            words = f"{process.name} {_UNREAD[process.waits_for].format(queue=queue)}"
+            yield Finding(words, "have somebody read what is sent, or stop sending")
+
+
+def _unfinished_tasks(tree: Tree) -> Iterator[Finding]:
+    for process in tree.stuck:
+        if process.waits_for == "tasks":
+            states = tree.queue_states()[process.place.key]
             count = next((state["unfinished"] for state in states if "unfinished" in state), None)
             some = "some messages" if count is None else messages(count)
-            return Finding(
+            yield Finding(
                 f"{process.name} waits in JoinableQueue.join(): task_done() was not called for {some} that "
                 "somebody put",
                 "call task_done() for each message, in a finally block",
             )
-    return None
 
 
-def _open_end(tree: Tree) -> Finding | None:
+def _open_end(tree: Tree) -> Iterator[Finding]:
     """Find who waits for the end of a pipe whose other end somebody holds open without using it."""
-    receiving = [process for process in tree.stuck if process.waits_in(*_RECEIVES) and process.place["key"]]
+    receiving = [process for process in tree.stuck if process.waits_for == "receive" and process.place.key]
     for process in receiving:
-        pipe, side = process.place["key"]
-        holders = [
-            other
-            for other in tree.stuck
-            if other.running
-            and any(
-                end["pipe"] == pipe and end["side"] != side and end["writable"]
-                for end in other.running["ends"]
-            )
-        ]
+        pipe, side = process.place.key
+        other_end = [pipe, 1 - side]
         # Who waits for the other side of this very pipe is in a conversation.
-        talking = [other for other in receiving if other.place["key"] == [pipe, 1 - side]]
+        talking = [other for other in receiving if other.place.key == other_end]
         if talking:
             words = f"{_names([process, *talking])} both wait for the other to send"
-            return Finding(words, "let one of them begin")
+            yield Finding(words, "let one of them begin")
+        holders = [other for other in tree.stuck if other_end in other.seen("ends")]
         # Who is in code of its own may still send.
-        if holders and all(other.place["call"] for other in holders):
+        if holders and all(other.place.call for other in holders):
             whose = (
                 f"{process.name} itself holds" if holders == [process] else _verb(holders, "holds", "hold")
             )
-            return Finding(
+            yield Finding(
                 f"{process.name} waits for the end of the pipe, which does not come while {whose} the other "
-                f"end, {tree.end(pipe, 1 - side)}, open",
+                f"end, {tree.end(*other_end)}, open",
                 "close, in each process, the ends that it does not use",
             )
-    return None
 
 
-def _missing_sentinel(tree: Tree) -> Finding | None:
-    waiting = [process for process in tree.stuck if process.waits_in(*_GETS)]
+def _missing_sentinel(tree: Tree) -> Iterator[Finding]:
+    waiting = [process for process in tree.stuck if process.waits_for == "get"]
     others = [process for process in tree.stuck if process not in waiting and tree.target(process) is None]
     if not waiting or others:
-        return None
-    queue = tree.queue(waiting[0].place["key"])
+        return
+    queue = tree.queue(waiting[0].place.key)
     if waiting == [tree.main]:
-        return Finding(
+        yield Finding(
             f"main waits in get() for a message that nobody puts: {queue} is empty, and no other process is "
             "left",
             "count the messages, or let a sentinel say which is the last",
         )
-    return Finding(
+    yield Finding(
         f"{_verb(waiting, 'waits', 'wait')} in get(): {queue} is empty, and nobody is left who puts a "
         "message or a sentinel",
         "put one sentinel for each consumer",
     )
 
 
-def _unexplained(tree: Tree) -> Finding:
-    if not tree.stuck:
-        left = [f"{messages(count)} in {queue}" for queue, count in tree.messages_left().items() if count]
+def _left_over(tree: Tree) -> Iterator[Finding]:
+    left = [f"{messages(count)} in {queue}" for queue, count in tree.messages_left().items() if count]
+    if left and not tree.stuck:
         words = f"every process ended by itself, but nobody got {' and '.join(left)}"
-        return Finding(words, "get all messages before the last process ends")
+        yield Finding(words, "get all messages before the last process ends")
+
+
+def _nothing_wrong(tree: Tree) -> Iterator[Finding]:
+    count = len(tree.processes)
+    if not tree.stuck:
+        who = "the process" if count == 1 else f"each of {count} processes"
+        yield Finding(f"{who} ended by itself", healthy=True)
+
+
+def _still_running(tree: Tree) -> Iterator[Finding]:
     where = [
-        f"{process.name} was still {tree.where(process, line=_in_line(process.place))}"
+        f"{process.name} was still {tree.where(process, line=_in_line(process.place.line))}"
         for process in tree.stuck
     ]
-    return Finding("; ".join(where))
+    yield Finding("; ".join(where))
 
 
 def _and_who_waits(tree: Tree) -> str:
@@ -631,27 +572,29 @@ def _and_who_waits(tree: Tree) -> str:
     return f", and {_verb(tree.stuck, 'waits', 'wait')} for something that never comes"
 
 
-def _in_line(error: dict[str, Any]) -> str:
-    return f" in {error['line']!r}" if error.get("line") else ""
+def _in_line(line: str) -> str:
+    return f" in {line!r}" if line else ""
+
+
+def _at_line(line: str) -> str:
+    return f", in the line  {line}" if line else ""
 
 
 def _error(error: dict[str, Any]) -> str:
     """Return the type and the first line of the message of an exception."""
-    message = _without_addresses(error["message"].partition("\n")[0])
-    return f"{error['kind']}: {message}" if message else str(error["kind"])
+    return ": ".join(filter(None, (error["kind"], _first_line(error))))
 
 
-def _without_addresses(text: str) -> str:
-    """Return a text without the addresses of objects, which differ in each run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+def _first_line(error: dict[str, Any]) -> str:
+    """Return the first line of an exception's message, without addresses, which differ in each run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", error["message"].partition("\n")[0])
 
 
-_RULES: tuple[Callable[[Tree], Finding | None], ...] = (
+_RULES: tuple[Callable[[Tree], Iterator[Finding]], ...] = (
     _dropped_message,
     _not_importable,
     _killed,
-    _raised_in_a_worker,
-    _raised_in_main,
+    _raised,
     _left_early,
     _both_send,
     _join_before_get,
@@ -659,4 +602,7 @@ _RULES: tuple[Callable[[Tree], Finding | None], ...] = (
     _unfinished_tasks,
     _open_end,
     _missing_sentinel,
+    _left_over,
+    _nothing_wrong,
+    _still_running,
 )

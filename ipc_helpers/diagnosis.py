@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import observed
-from ipc_helpers.causes import MAIN, Tree, messages
+from ipc_helpers.causes import MAIN, ObservedProcess, Tree, messages
 from ipc_helpers.child import frames_can_be_read
 from ipc_helpers.processes import (
     Cancelled,
@@ -39,40 +39,6 @@ _GONE_WITHIN = 5.0  # seconds until the last process of the tree must have ended
 _OUTPUT = 100_000  # bytes of what the processes print are kept
 # The resource tracker says that it cleans up after processes that were ended, as it should.
 _TRACKER = re.compile(r"^.*resource_tracker\.py:\d+: UserWarning.*\n(?:  .*\n)?", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class ObservedProcess:
-    """What was seen of one process.
-
-    Attributes
-    ----------
-    name : str
-        Its own name, or that of its function; "main" for the process that ran the function given.
-    state : {"ended", "raised", "killed", "terminated", "stuck", "idle", "lost"}
-        "terminated": a daemon, at the end of the process that started it. "idle": a worker of a pool, or the
-        process of a manager, that waits to be given work. "lost": it ended before its function began, or
-        left without returning.
-    exitcode : int or None
-        As of ``multiprocessing.Process``; None where nobody was left to see it.
-    words : str
-        How it ended, or where it is stuck: the line of its own code, and the library's function.
-    lines : tuple of (str, int)
-        Where it is stuck, or raised, in code that is not the library's: file and line, innermost first.
-    call : str
-        What a stuck one called: "Queue.get" for example, or "feeder's join".
-    error : tuple of (str, str)
-        The type of the exception that it raised, and the first line of its text; empty where there is none.
-        It may be stuck after that.
-    """
-
-    name: str
-    state: str
-    exitcode: int | None
-    words: str
-    lines: tuple[tuple[str, int], ...] = field(default=(), repr=False)
-    call: str = field(default="", repr=False)
-    error: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True)
@@ -186,27 +152,30 @@ def diagnose(
         )
     context: Any = multiprocessing.get_context(start_method)
     main: dict[str, Any] = {}
-    folder = tempfile.mkdtemp(prefix="ipc_helpers-")
+    folder = Path(tempfile.mkdtemp(prefix="ipc_helpers-"))
     try:
         reader, writer = context.Pipe(duplex=False)
-        printed = _Printed(reader)
+        printed = bytearray()
+        reading = threading.Thread(target=_read, args=(reader, printed), daemon=True)
+        reading.start()
         try:
             main = _run(context, function, args, folder, seconds, writer)
         finally:
             writer.close()
-            tree, output = _end(printed, folder, main)
+            tree = _end(reading, folder, main)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # where an interrupt came before there was anything to end
-    healthy, (cause, remedy) = tree.finding()
-    processes = tuple(ObservedProcess(*ending) for ending in tree.endings())
-    return Diagnosis(healthy, cause, remedy, main.get("returned"), processes, tree.messages_left(), output)
+        _remove(folder)
+    cause, remedy, healthy = tree.finding()
+    output = _TRACKER.sub("", printed.decode(errors="replace"))
+    left = tree.messages_left()
+    return Diagnosis(healthy, cause, remedy, main.get("returned"), tree.endings(), left, output)
 
 
 def _run(
     context: Any,
     function: Callable[..., Any],
     args: tuple[Any, ...],
-    folder: str,
+    folder: Path,
     seconds: float,
     writer: Connection,
 ) -> dict[str, Any]:
@@ -225,7 +194,7 @@ def _run(
         if (now := time.monotonic()) < polls_at:
             return False
         polls_at = now + max(_POLLS_EVERY, (now - begun) / 20)
-        tree = Tree(Path(folder), {})
+        tree = Tree(folder, {})
         if late < 0 and tree.is_stuck(_STUCK_FOR):
             main["ended_at"] = time.perf_counter_ns()
             return True
@@ -235,7 +204,7 @@ def _run(
     try:
         with group:
             child = group.start(
-                observed.observe, function, args, folder, looks_at, ends_at, writer, name=MAIN
+                observed.observe, function, args, str(folder), looks_at, ends_at, writer, name=MAIN
             )
             main["pid"] = child.pid
             writer.close()
@@ -244,55 +213,35 @@ def _run(
             if child.exitcode is None:
                 raise Cancelled  # which ends it
         main.update(exitcode=0, returned=child.result)
-    except Cancelled:
+    except (Cancelled, DeadlineError):
         pass
-    except DeadlineError as error:
-        main["stack"] = error.stacks.get(MAIN, "")
     except WorkerError as error:
         main.update(exitcode=error.exitcode, kind=error.kind, message=error.message)
     return main
 
 
-class _Printed:
-    """Reads what a tree of processes prints, until the last of them has ended."""
-
-    def __init__(self, reader: Connection) -> None:
-        self._reader = reader
-        self._text = bytearray()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        if os.name == "posix":
-            self._thread.start()
-
-    def _read(self) -> None:
-        while data := os.read(self._reader.fileno(), 65_536):
-            self._text += data[: max(_OUTPUT - len(self._text), 0)]
-
-    def ended(self, timeout: float) -> bool:
-        """Wait until nobody is left who could print; say whether it is so."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def close(self) -> str:
-        """Return the text."""
-        if not self._thread.is_alive():  # a thread that reads would read from another file next
-            self._reader.close()
-        return self._text.decode(errors="replace")
+def _read(reader: Connection, printed: bytearray) -> None:
+    """Read what a tree of processes prints, until the last of them has ended; on Windows, nothing."""
+    with reader:
+        while os.name == "posix" and (data := os.read(reader.fileno(), 65_536)):
+            printed += data[: max(_OUTPUT - len(printed), 0)]
 
 
-def _end(printed: _Printed, folder: str, main: dict[str, Any]) -> tuple[Tree, str]:
-    """See to it that the whole tree has ended; return what was seen of it, and what it printed."""
-    if not printed.ended(_ENDS_WITHIN):
-        for pid in Tree(Path(folder), main).processes:  # stopped, or in C code that holds the interpreter
+def _end(reading: threading.Thread, folder: Path, main: dict[str, Any]) -> Tree:
+    """See to it that the whole tree has ended; return what was seen of it."""
+    reading.join(_ENDS_WITHIN)
+    if reading.is_alive():
+        for pid in Tree(folder, main).processes:  # stopped, or in C code that holds the interpreter
             with contextlib.suppress(OSError):
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        printed.ended(_GONE_WITHIN)
-    tree = Tree(Path(folder), main, main.get("ended_at"))
+        reading.join(_GONE_WITHIN)
+    return Tree(folder, main, main.get("ended_at"))
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder; on Windows, which removes no file that a process has open, once all have ended."""
     ends_at = time.monotonic() + _GONE_WITHIN
-    while os.path.isdir(folder):  # Windows removes no file that a process still has open
+    shutil.rmtree(folder, ignore_errors=True)
+    while folder.is_dir() and time.monotonic() < ends_at:
+        time.sleep(0.02)
         shutil.rmtree(folder, ignore_errors=True)
-        if time.monotonic() > ends_at:
-            break
-        if os.path.isdir(folder):
-            time.sleep(0.02)
-    return tree, _TRACKER.sub("", printed.close())

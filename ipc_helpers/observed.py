@@ -71,8 +71,6 @@ def observe(
     object
         What the function returned; None when it raised, which is noted.
     """
-    global _folder, _looks_at, _ends_at
-    _folder, _looks_at, _ends_at = folder, looks_at, ends_at
     with output:
         if os.name == "posix":
             _redirect(output.fileno())
@@ -84,8 +82,7 @@ def observe(
     # that asked.
     child.stop_timer()
     _use_own_helpers()
-    install()
-    _begin()
+    _begin(folder, looks_at, ends_at)
     try:
         return _run(functools.partial(function, *args))
     except BaseException:  # noted; raised here, it would end the group before this process's children
@@ -99,46 +96,47 @@ def install() -> None:
     if _installed:  # inherited through fork
         return
     _installed = True
-    BaseProcess.start = _starting(BaseProcess.start)  # type: ignore[method-assign]
-    for name in ("terminate", "kill"):
-        setattr(BaseProcess, name, _ending(getattr(BaseProcess, name)))
+    # Each calls the library's function, which it gets first.
+    for owner, name, around in (
+        (BaseProcess, "start", _start),
+        (BaseProcess, "terminate", _end),
+        (BaseProcess, "kill", _end),
+        (queues.Queue, "__init__", _make_queue),
+        (queues.SimpleQueue, "__init__", _make_queue),
+        (queues, "is_exiting", _is_exiting),
+        (connection, "Pipe", _make_pipe),
+    ):
+        _put_around(owner, name, around)
     for kind in (queues.Queue, queues.SimpleQueue):
-        patched: Any = kind
-        patched.__init__ = _making(patched.__init__)
-        patched.__reduce__ = _reduce_queue
-    queues.is_exiting = _failing(queues.is_exiting)  # type: ignore[attr-defined]
-    connection.Pipe = _piping(connection.Pipe)
+        kind.__reduce__ = _reduce_queue  # type: ignore[method-assign, assignment]
+    reducers: Any = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
     for end in {connection.Connection, getattr(connection, "PipeConnection", connection.Connection)}:
-        ForkingPickler.register(end, functools.partial(_reduce_end, _reducer(end)))
+        reducers[end] = functools.partial(_reduce_end, reducers[end])
 
 
-class ObservedRun:
-    """Stands in for ``run`` of a process that an observed process starts.
+def _put_around(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """Put a function around one of the library's, which it gets as its first argument."""
+    function = getattr(owner, name)
 
-    Parameters
-    ----------
-    folder, looks_at, ends_at
-        As for :func:`observe`.
-    """
+    @functools.wraps(function)
+    def observed(*args: Any, **kwargs: Any) -> Any:
+        return around(function, *args, **kwargs)
 
-    def __init__(self, folder: str, looks_at: int, ends_at: int) -> None:
-        self._given = folder, looks_at, ends_at
+    setattr(owner, name, observed)
 
-    def __call__(self) -> None:
-        """Observe this process, and run what it was made for."""
-        global _folder, _looks_at, _ends_at, _polls
-        _folder, _looks_at, _ends_at = self._given
-        _polls = threading.RLock()  # a fork may have come while the parent's was held
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        child._to_parent = None  # inherited through fork, and the first process's alone
-        _children.clear()
-        install()
-        stack_path = os.path.join(_folder, f"{os.getpid()}.stack")
-        stack_file = os.open(stack_path, os.O_CREAT | os.O_WRONLY)  # open until this process ends
-        child.start_thread(child.watch, stack_file, _ends_at)
-        _begin()
-        process = current_process()
-        _run(functools.partial(type(process).run, process))
+
+def _run_observed(folder: str, looks_at: int, ends_at: int) -> None:
+    """Observe a process that an observed one has started, and run what it was made for."""
+    global _polls
+    _polls = threading.RLock()  # a fork may have come while the parent's was held
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child._to_parent = None  # inherited through fork, and the first process's alone
+    _children.clear()
+    _begin(folder, looks_at, ends_at)
+    stack_file = os.open(os.devnull, os.O_WRONLY)
+    child.start_thread(child.watch, stack_file, ends_at)
+    process = current_process()
+    _run(functools.partial(type(process).run, process))
 
 
 def log(event: str, **facts: Any) -> None:
@@ -149,35 +147,33 @@ def log(event: str, **facts: Any) -> None:
         file.write(line.encode())
 
 
-def _begin() -> None:
+def _begin(folder: str, looks_at: int, ends_at: int) -> None:
+    global _folder, _looks_at, _ends_at
+    _folder, _looks_at, _ends_at = folder, looks_at, ends_at
+    install()
     log("begun")
-    util.Finalize(None, _log_end, exitpriority=LAST_TO_END)
+    util.Finalize(None, lambda: log("ended", children=_exitcodes(), left=_left()), exitpriority=LAST_TO_END)
     # No Thread object: multiprocessing would wait for it, and threading.enumerate() would show it.
-    child.start_thread(_look, _thread_id(threading.main_thread()))
+    child.start_thread(_look, threading.get_ident())
 
 
 def _run(function: Callable[[], Any]) -> Any:
     try:
         value = function()
-    except SystemExit as error:
-        log("returned", code=error.code if isinstance(error.code, int) else int(error.code is not None))
+    except SystemExit:
+        log("returned")
         raise
     except BaseException as error:
         log(
             "raised",
             kind=type(error).__name__,
             message=stacks.shortened(str(error)),
-            line=_line_that_raised(error),
-            own=_own_lines_that_raised(error),
             left=_left(),
+            **_own_lines(error),
         )
         raise
-    log("returned", code=0)
+    log("returned")
     return value
-
-
-def _log_end() -> None:
-    log("ended", children=_exitcodes(), left=_left())
 
 
 def _look(main: int, begun: _thread.LockType) -> None:
@@ -202,51 +198,33 @@ def _tell_wait(main: int, since: int) -> None:
 def _state(main: int) -> dict[str, Any]:
     """Return where this process is, and what it holds."""
     threads = stacks.threads()
+    places = [stacks.place_of(threads.pop(main, [])), *map(stacks.place_of, threads.values())]
     return {
-        "place": stacks.place_of(threads.pop(main, [])),
-        "feeders": [place for stack in threads.values() if (place := stacks.place_of(stack))["feeds"]],
+        "place": places[0],
+        "feeders": [place for place in places[1:] if place.is_feeder],
         "children": _exitcodes(),
         "queues": [_queue_state(queue) for queue in list(_queues)],
-        "ends": [_end_state(end) for end in list(_ends) if not end.closed],
+        "ends": [end._observed_key for end in list(_ends) if not end.closed and end.writable],
         "left": _left(),
     }
 
 
-def _print_exception() -> None:
+def _own_lines(error: BaseException) -> dict[str, Any]:
+    """Return the innermost line of the program's own that an exception went through, and where all are."""
     import traceback  # only a failing process pays for it
 
+    trace = traceback.walk_tb(error.__traceback__)
+    own = [(frame, number) for frame, number in trace if not stacks.is_library(frame)]
+    return {
+        "line": stacks.line_of(*own[-1]) if own else "",  # the frame may be in an except clause by now
+        "own": [(frame.f_code.co_filename, number) for frame, number in reversed(own)],
+    }
+
+
+def _print_exception() -> None:
+    import traceback
+
     traceback.print_exc()
-
-
-def _thread_id(thread: threading.Thread) -> int:
-    assert thread.ident is not None
-    return thread.ident
-
-
-# Where an exception came from.
-
-
-def _line_that_raised(error: BaseException) -> str:
-    """Return the innermost line of its own that an exception went through; empty when there is none."""
-    line = ""
-    trace = error.__traceback__
-    while trace is not None:
-        if not stacks.is_library(trace.tb_frame):
-            # The frame may be in an except clause by now.
-            line = stacks.line_of(trace.tb_frame, trace.tb_lineno)
-        trace = trace.tb_next
-    return line
-
-
-def _own_lines_that_raised(error: BaseException) -> list[tuple[str, int]]:
-    """Return the file and the number of each own line that an exception went through, innermost first."""
-    lines: list[tuple[str, int]] = []
-    trace = error.__traceback__
-    while trace is not None:
-        if not stacks.is_library(trace.tb_frame):
-            lines.insert(0, (trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-        trace = trace.tb_next
-    return lines
 
 
 # What a process holds.
@@ -274,104 +252,111 @@ def _left() -> dict[str, int]:
 
 
 def _queue_state(queue: Any) -> dict[str, Any]:
-    read_lock, write_lock = queue._rlock._semlock, getattr(queue._wlock, "_semlock", None)
-    state: dict[str, Any] = {"key": getattr(queue, "_observed_key", None)}
-    with contextlib.suppress(OSError, ValueError):  # closed
-        state["in_pipe"] = stacks.is_ready(queue._reader)
-    state["in_deque"] = len(getattr(queue, "_buffer", ()))
-    state["read_lock"] = {"taken": read_lock._is_zero(), "here": read_lock._count() > 0}
-    if write_lock is not None:
-        state["write_lock"] = {"taken": write_lock._is_zero(), "here": write_lock._count() > 0}
-    unfinished = getattr(queue, "_unfinished_tasks", None)
-    if unfinished is not None:
-        with contextlib.suppress(NotImplementedError):
-            state["unfinished"] = unfinished._semlock._get_value()
-    if hasattr(queue, "_sem"):
-        state["full"] = queue._sem._semlock._is_zero()
-    return state
-
-
-def _end_state(end: Any) -> dict[str, Any]:
-    pipe, side = end._observed_key
-    state = {"pipe": pipe, "side": side, "readable": end.readable, "writable": end.writable}
-    if end.readable:
-        with contextlib.suppress(OSError):
-            state["ready"] = stacks.is_ready(end)
+    state = {
+        "key": queue._observed_key,
+        "read": stacks.holder(queue._rlock),
+        "write": stacks.holder(queue._wlock),
+    }
+    if hasattr(queue, "_unfinished_tasks"):
+        with contextlib.suppress(NotImplementedError):  # macOS
+            state["unfinished"] = queue._unfinished_tasks._semlock._get_value()
     return state
 
 
 # What is put around the library's functions.
 
 
-def _starting(start: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(start)
-    def observed_start(process: BaseProcess) -> None:
+def _start(start: Callable[..., None], process: BaseProcess) -> None:
+    stem, _, number = process.name.rpartition("-")
+    name = process.name
+    if number == ":".join(map(str, process._identity)):  # by the library
         target = getattr(process, "_target", None)
-        stem, _, number = process.name.rpartition("-")
-        name = process.name
-        if number == ":".join(map(str, process._identity)):  # by the library
-            name = stem if stem.endswith("Manager") else getattr(target, "__name__", type(process).__name__)
-        if "run" not in vars(process):
-            process.run = ObservedRun(_folder, _looks_at, _ends_at)  # type: ignore[method-assign]
-        start(process)
-        assert process.pid is not None
-        kind = type(process._popen)  # type: ignore[attr-defined]
-        if not hasattr(kind.poll, "__wrapped__"):
-            kind.poll = _polling(kind.poll)
-        _children.append((process, process.pid))
-        log("child", pid=process.pid, name=name, daemon=process.daemon, pool=stem.endswith("PoolWorker"))
-
-    return observed_start
+        name = stem if stem.endswith("Manager") else getattr(target, "__name__", type(process).__name__)
+    if "run" not in vars(process):
+        process.run = functools.partial(_run_observed, _folder, _looks_at, _ends_at)  # type: ignore[method-assign]
+    start(process)
+    assert process.pid is not None
+    kind = type(process._popen)  # type: ignore[attr-defined]
+    if not hasattr(kind.poll, "__wrapped__"):
+        _put_around(kind, "poll", _poll)
+    _children.append((process, process.pid))
+    log("child", pid=process.pid, name=name, daemon=process.daemon, pool=stem.endswith("PoolWorker"))
 
 
-def _ending(end: Callable[..., None]) -> Callable[..., None]:
+def _end(end: Callable[..., None], process: BaseProcess) -> None:
     """Note which process the program ends, and where: the library ends daemons without this method."""
-
-    @functools.wraps(end)
-    def observed_end(process: BaseProcess) -> None:
-        caller = sys._getframe(1)
-        if not stacks.is_library(caller):  # not a pool, which ends its workers
-            log("ends", pid=process.pid, line=stacks.line_of(caller))
-        end(process)
-
-    return observed_end
+    caller = sys._getframe(2)
+    if not stacks.is_library(caller):  # not a pool, which ends its workers
+        log("ends", pid=process.pid, line=stacks.line_of(caller))
+    end(process)
 
 
-def _polling(poll: Callable[..., int | None]) -> Callable[..., int | None]:
+def _poll(poll: Callable[..., int | None], popen: Any, *args: Any, **kwargs: Any) -> int | None:
     """Have the program's own calls known, so that a look does not get in their way."""
-
-    @functools.wraps(poll)
-    def observed_poll(popen: Any, *args: Any, **kwargs: Any) -> int | None:
+    with _polls:
+        popen._observed_polls = getattr(popen, "_observed_polls", 0) + 1
+    try:
+        return poll(popen, *args, **kwargs)
+    finally:
         with _polls:
-            popen._observed_polls = getattr(popen, "_observed_polls", 0) + 1
-        try:
-            return poll(popen, *args, **kwargs)
-        finally:
-            with _polls:
-                popen._observed_polls -= 1
-
-    return observed_poll
+            popen._observed_polls -= 1
 
 
-def _making(init: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(init)
-    def observed_init(queue: Any, *args: Any, **kwargs: Any) -> None:
-        init(queue, *args, **kwargs)
-        own = stacks.own_frame(list(stacks.outwards(sys._getframe(1))))
-        if own is None or _made_by_library(sys._getframe(1)):  # a pool's own queue, for example
-            return
-        _note_queue(queue, f"{os.getpid()}-{time.perf_counter_ns()}")
-        bound = args[0] if args else kwargs.get("maxsize", 0)
-        log(
-            "queue",
-            key=queue._observed_key,
-            line=stacks.line_of(own),
-            names=_assigned(own),
-            place=[own.f_code.co_filename, own.f_lineno, own.f_lasti],
-            bound=max(bound, 0),
-        )
+def _is_exiting(is_exiting: Callable[[], bool]) -> bool:
+    """Note why a feeder thread drops a message: it asks this while it handles the exception."""
+    if not isinstance(sys.exc_info()[1], OSError):
+        buffer = stacks.local(sys._getframe(2), "buffer")
+        keys = (queue._observed_key for queue in list(_queues) if getattr(queue, "_buffer", None) is buffer)
+        log("dropped", key=next(keys, None))
+        if is_exiting():  # then the library says nothing
+            _print_exception()
+    return is_exiting()
 
-    return observed_init
+
+def _make_queue(init: Callable[..., None], queue: Any, *args: Any, **kwargs: Any) -> None:
+    init(queue, *args, **kwargs)
+    _note(queue, _log_made("queue", sys._getframe(2)), _queues)
+
+
+def _make_pipe(pipe: Callable[..., tuple[Any, Any]], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    ends = pipe(*args, **kwargs)
+    key = _log_made("pipe", sys._getframe(2))
+    for side, end in enumerate(ends):
+        _note(end, key and (key, side), _ends)
+    return ends
+
+
+def _log_made(kind: str, caller: FrameType) -> str | None:
+    """Write down where the program made a queue or a pipe, and return what tells it from others.
+
+    None for one that is a part of something else in the library: a pool's own queue, for example.
+    """
+    while caller.f_code.co_filename == context.__file__ or (
+        isinstance(stacks.local(caller, "self"), queues.JoinableQueue)
+        and caller.f_code.co_filename == queues.__file__
+    ):
+        assert caller.f_back is not None
+        caller = caller.f_back
+    if stacks.is_library(caller):
+        return None
+    key = f"{os.getpid()}-{time.perf_counter_ns()}"
+    line = stacks.line_of(caller)
+    # What a reader calls the things made there.
+    match = re.match(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*=(?!=)", line)
+    names = re.split(r"\s*,\s*", match.group(1)) if match else []
+    place = caller.f_code.co_filename, caller.f_lineno, caller.f_lasti
+    log(kind, key=key, line=line, names=names, place=place)
+    return key
+
+
+def _note(made: Any, key: Any, among: WeakSet[Any]) -> Any:
+    """Keep an eye on a queue, or on an end of a pipe, if it has a key; return it."""
+    if key is not None:
+        made._observed_key = key
+        among.add(made)
+        if hasattr(made, "_sem"):
+            _slots[key] = made._maxsize, made._sem
+    return made
 
 
 def _reduce_queue(queue: Any) -> tuple[Any, ...]:
@@ -381,74 +366,7 @@ def _reduce_queue(queue: Any) -> tuple[Any, ...]:
 def _rebuild_queue(kind: Any, state: tuple[Any, ...], key: str | None) -> Any:
     queue: Any = kind.__new__(kind)
     queue.__setstate__(state)
-    if key is not None:
-        _note_queue(queue, key)
-    return queue
-
-
-def _note_queue(queue: Any, key: str) -> None:
-    queue._observed_key = key
-    _queues.add(queue)
-    if hasattr(queue, "_sem"):
-        _slots[key] = queue._maxsize, queue._sem
-
-
-def _failing(is_exiting: Callable[[], bool]) -> Callable[[], bool]:
-    """Note why a feeder thread drops a message: it asks this while it handles the exception."""
-
-    @functools.wraps(is_exiting)
-    def observed_is_exiting() -> bool:
-        error = sys.exc_info()[1]
-        frame = sys._getframe(1)
-        if error is not None and not isinstance(error, OSError):
-            buffer = stacks.local(frame, "buffer")
-            key = next(
-                (
-                    queue._observed_key
-                    for queue in list(_queues)
-                    if buffer is not None and getattr(queue, "_buffer", None) is buffer
-                ),
-                None,
-            )
-            log("dropped", key=key)
-            if is_exiting():  # then the library says nothing
-                _print_exception()
-        return is_exiting()
-
-    return observed_is_exiting
-
-
-def _piping(pipe: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
-    @functools.wraps(pipe)
-    def observed_pipe(duplex: bool = True) -> tuple[Any, Any]:
-        ends = pipe(duplex)
-        caller = sys._getframe(1)
-        own = stacks.own_frame(list(stacks.outwards(caller)))
-        if own is not None and not _made_by_library(caller):
-            name = f"{os.getpid()}-{time.perf_counter_ns()}"
-            for side, end in enumerate(ends):
-                end._observed_key = name, side
-                _ends.add(end)
-            log("pipe", key=name, line=stacks.line_of(own), names=_assigned(own), duplex=bool(duplex))
-        return ends
-
-    return observed_pipe
-
-
-def _made_by_library(caller: FrameType) -> bool:
-    """Say whether a queue or a pipe is a part of something else in the library."""
-    while caller.f_code.co_filename == context.__file__ or (
-        isinstance(stacks.local(caller, "self"), queues.JoinableQueue)
-        and caller.f_code.co_filename == queues.__file__
-    ):
-        assert caller.f_back is not None
-        caller = caller.f_back
-    return stacks.is_library(caller)
-
-
-def _reducer(end: type) -> Callable[[Any], tuple[Any, ...]]:
-    reduce: Callable[[Any], tuple[Any, ...]] = ForkingPickler._extra_reducers[end]  # type: ignore[attr-defined]
-    return reduce
+    return _note(queue, key, _queues)
 
 
 def _reduce_end(reduce: Callable[[Any], tuple[Any, ...]], end: Any) -> tuple[Any, ...]:
@@ -456,20 +374,7 @@ def _reduce_end(reduce: Callable[[Any], tuple[Any, ...]], end: Any) -> tuple[Any
 
 
 def _rebuild_end(rebuild: Callable[..., Any], args: tuple[Any, ...], key: tuple[str, int] | None) -> Any:
-    end = rebuild(*args)
-    if key is not None:
-        end._observed_key = key
-        _ends.add(end)
-    return end
-
-
-# Words.
-
-
-def _assigned(frame: FrameType) -> list[str]:
-    """Return the names that the line of a frame assigns to: what a reader calls the things made there."""
-    match = re.match(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*=(?!=)", stacks.line_of(frame))
-    return re.split(r"\s*,\s*", match.group(1)) if match else []
+    return _note(rebuild(*args), key, _ends)
 
 
 # What keeps the observed processes apart from the one that asked.
@@ -477,12 +382,11 @@ def _assigned(frame: FrameType) -> list[str]:
 
 def _redirect(file: int) -> None:
     """Have this process, and all below it, print into a file."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    for standard in (1, 2):
-        os.dup2(file, standard)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        getattr(sys, name).flush()
+        os.dup2(file, number)
+        stream = open(number, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
 
 
 def _use_own_helpers() -> None:

@@ -11,7 +11,9 @@ import linecache
 import os
 import sys
 import time
+from collections import namedtuple
 from contextlib import suppress
+from itertools import takewhile
 from multiprocessing import connection, queues
 from multiprocessing.process import BaseProcess
 
@@ -30,11 +32,66 @@ _MACHINERY = {
     os.path.join(_PACKAGE, f"{name}.py") for name in ("child", "observed", "recorder", "stacks", "xray")
 }
 _LONGEST_TEXT = 300  # characters of a message or of a source line
-# Calls that wait for another process, for as long as it takes.
-_WAITS = {f"{kind}.{name}" for kind in ("Queue", "JoinableQueue", "SimpleQueue") for name in ("get", "put")}
-_WAITS |= {f"Connection.{name}" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll")}
-_WAITS |= {"Connection.send", "Connection.send_bytes", "Process.join", "JoinableQueue.join"}
-_WAITS |= {"Queue.join_thread", "JoinableQueue.join_thread", "Event.wait", "Condition.wait", "wait"}
+
+FEEDERS_JOIN = "the feeder's join"
+"""What stands for the call of a thread that waits until a feeder thread has written all messages."""
+
+_QUEUES = ("Queue", "JoinableQueue", "SimpleQueue")
+WAITS = {
+    **{f"{kind}.{name}": name for kind in _QUEUES for name in ("get", "put")},
+    **{f"Connection.{name}": "receive" for name in ("recv", "recv_bytes", "recv_bytes_into", "poll")},
+    **{f"Connection.{name}": "send" for name in ("send", "send_bytes")},
+    **{FEEDERS_JOIN: "feeder", "Process.join": "process", "JoinableQueue.join": "tasks"},
+    **dict.fromkeys(("Event.wait", "Condition.wait", "wait"), "others"),
+}
+"""The calls that wait for another process, for as long as it takes; and a word for what each waits for."""
+
+
+class Place(namedtuple("Place", "line own call kind key names within_message")):
+    """Where a thread is: its own line, the library's function that this calls, and what for.
+
+    Attributes
+    ----------
+    line : str
+        The innermost line of the program's own; empty in a thread that is in none.
+    own : sequence of (str, int)
+        The file and the number of each line of the program's own, innermost first.
+    call : str
+        What that line called: "Queue.get" for example; :data:`FEEDERS_JOIN`; empty for code of its own.
+    kind : {"process", "queue", "end", ""}
+        What the call is for.
+    key : object
+        What tells it from others of its kind.
+    names : sequence of str
+        The library's functions that this line is in, innermost first.
+    within_message : bool
+        Whether the length of a message was read, and its body was not.
+    """
+
+    @property
+    def is_feeder(self) -> bool:
+        """Whether it is in the feeder thread of a queue."""
+        return "_feed" in self.names
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether it is inside of a write into a pipe."""
+        return not {"_send", "_send_bytes"}.isdisjoint(self.names)
+
+    @property
+    def is_at_lock(self) -> bool:
+        """Whether a ``get`` waits for the lock of the readers."""
+        return self.names[0] in ("get", "__enter__")
+
+    @property
+    def is_exiting(self) -> bool:
+        """Whether the process is past its function."""
+        return not self.own and "_exit_function" in self.names
+
+    @property
+    def serves(self) -> bool:
+        """Whether waiting is what the process is for: in a pool's or an executor's worker, or a manager's."""
+        return not self.own and not {"worker", "_process_worker", "serve_forever"}.isdisjoint(self.names)
 
 
 class Looks:
@@ -63,31 +120,24 @@ class Looks:
         now = []
         with suppress(OSError, ValueError, AttributeError):  # its end was closed: it moves
             now = waits_now(self._main, self._queues())
-        if not now:
-            if self._before:
-                self._tell(0)
-            self._before = []
         # A frame that is kept is not used again, so the same frame says: no call has returned since.
-        elif len(now) == len(self._before) and all(
-            frame is old and rest == old_rest
-            for (frame, rest), (old, old_rest) in zip(now, self._before, strict=True)
-        ):
+        if now and now == self._before:
             self._tell(self._since)
-        else:
-            self._before, self._since = now, time.perf_counter_ns()
+            return
+        if self._before and not now:
+            self._tell(0)
+        self._before, self._since = now, time.perf_counter_ns()
 
 
 def threads() -> dict[int, list[FrameType]]:
     """Return the frames of each thread but those of this package, from the innermost one on."""
+    frames = sys._current_frames()
     # A frame of this thread's would hold itself, and all frames with their locals, until the next collection.
-    own = _thread.get_ident()
-    stacks = {
-        thread: list(outwards(frame)) for thread, frame in sys._current_frames().items() if thread != own
-    }
+    del frames[_thread.get_ident()]
+    stacks = {thread: list(outwards(frame)) for thread, frame in frames.items()}
+    watch = child.watch.__code__
     return {
-        thread: stack
-        for thread, stack in stacks.items()
-        if not any(frame.f_code is child.watch.__code__ for frame in stack)
+        thread: stack for thread, stack in stacks.items() if watch not in [frame.f_code for frame in stack]
     }
 
 
@@ -100,54 +150,55 @@ def waits_now(main: int, queues: Iterable[Any]) -> list[tuple[FrameType, object]
     stack = stacks.pop(main, [])
     if not stack or not _waits(stack):
         return []
-    feeders = list(stacks.values())
-    if not all("_feed" in [frame.f_code.co_name for frame in feeder] for feeder in feeders):
+    feeders = [[frame.f_code.co_name for frame in feeder] for feeder in stacks.values()]
+    if not all("_feed" in names for names in feeders):
         return []  # a thread of the program's own may be at work
-    writes = any("_send" in [frame.f_code.co_name for frame in feeder] for feeder in feeders)
-    if not writes and any(map(_is_about_to_write, queues)):
+    if not any("_send" in names for names in feeders) and any(map(_is_about_to_write, queues)):
         return []
-    return [(frames[0], local(frames[0], "remaining")) for frames in (stack, *feeders)]
+    return [(frames[0], local(frames[0], "remaining")) for frames in (stack, *stacks.values())]
 
 
 def whereabouts(thread: int) -> tuple[str, str]:
     """Return where a thread is: the line of its own, and the library's function that this calls."""
     place = place_of(threads().get(thread, []))
-    feeder = not {"_finalize_join", "join_thread"}.isdisjoint(place["names"])
-    return place["line"], "the feeder's join" if feeder else place["call"]
+    return place.line, place.call
+
+
+def holder(lock: Any) -> str:
+    """Say who holds a lock: this process ("here"), or another one ("elsewhere"); empty for nobody."""
+    if lock is None or not lock._semlock._is_zero():  # on Windows, no lock is needed to write
+        return ""
+    return "here" if lock._semlock._count() else "elsewhere"
 
 
 def _is_about_to_write(queue: Any) -> bool:
     """Say whether a queue's feeder has something to write, and no other process holds the lock for it."""
-    lock = getattr(getattr(queue, "_wlock", None), "_semlock", None)
-    held_elsewhere = lock is not None and lock._is_zero() and lock._count() == 0
-    return bool(getattr(queue, "_buffer", ())) and not held_elsewhere
+    return bool(getattr(queue, "_buffer", ())) and holder(queue._wlock) != "elsewhere"
 
 
 def _waits(stack: list[FrameType]) -> bool:
     """Say whether a thread waits for another process, without a limit, and nothing is there for it."""
     place = place_of(stack)
-    if place["exiting"]:
-        return not {"_finalize_join", "join"}.isdisjoint(place["names"])
-    if place["serves"]:
+    if place.is_exiting:
+        return place.call == FEEDERS_JOIN or "join" in place.names
+    if place.serves:
         return True
-    own = own_frame(stack)
-    inside = [frame for frame in (stack[: stack.index(own)] if own else stack) if _is_called(frame)]
-    if not inside or place["call"] not in _WAITS:
+    if place.call not in WAITS:
         return False
-    called = inside[-1]
-    if place["within_message"]:  # which no timeout covers
+    if place.within_message:  # which no timeout covers
         return True
+    called = _library_frames(stack)[-1]
     if local(called, "timeout") is not None or not local(called, "block", True):
         return False
-    if place["call"] == "wait":
+    if place.call == "wait":
         waited_for: Any = local(called, "object_list")
-        if called.f_code.co_filename != connection.__file__ or not hasattr(waited_for, "__len__"):
+        if not hasattr(waited_for, "__len__"):  # another function of this name, or an iterator
             return False
         return os.name != "posix" or not connection.wait(waited_for, 0)
     subject: Any = local(called, "self")
-    if place["kind"] == "queue" and called.f_code.co_name == "get":
-        return place["names"][0] in ("get", "__enter__") or not is_ready(subject._reader)
-    if place["kind"] == "end" and called.f_code.co_name in ("recv", "recv_bytes", "recv_bytes_into", "poll"):
+    if place.kind == "queue" and WAITS[place.call] == "get":
+        return place.is_at_lock or not is_ready(subject._reader)
+    if place.kind == "end" and WAITS[place.call] == "receive":
         return not is_ready(subject)
     return True
 
@@ -186,7 +237,7 @@ def is_library_file(name: str) -> bool:
     return (name.startswith((_LIBRARY, "<frozen")) and not name.startswith(_PACKAGE)) or name == "<string>"
 
 
-def own_frame(frames: list[FrameType]) -> FrameType | None:
+def own_frame(frames: Iterable[FrameType]) -> FrameType | None:
     """Return the innermost frame of the program's own."""
     return next((frame for frame in frames if not is_library(frame)), None)
 
@@ -197,37 +248,31 @@ def line_of(frame: FrameType, number: int | None = None) -> str:
     return shortened(text or f"{frame.f_code.co_name}()")
 
 
-def place_of(frames: list[FrameType]) -> dict[str, Any]:
-    """Return where a thread is: its own line, the library's function that this calls, and what for."""
+def place_of(frames: list[FrameType]) -> Place:
+    """Return where a thread with these frames is."""
     own = own_frame(frames)
-    inside = frames[: frames.index(own)] if own else frames
-    library = [frame for frame in inside if _is_called(frame)]
+    library = _library_frames(frames)
     names = [frame.f_code.co_name for frame in library]
     # What the own line called; in a process that is past its function, the innermost with an object.
-    held = [frame for frame in library if _subject(frame)[0]]
-    called = library[-1] if own and library else held[0] if held else None
+    with_object = (frame for frame in library if _subject(frame)[0])
+    called = library[-1] if own and library else next(with_object, None)
     kind, key, owner = _subject(called) if called else ("", None, "")
-    return {
-        "line": line_of(own) if own else "",
-        "function": own.f_code.co_name if own else "",
-        "own": [(frame.f_code.co_filename, frame.f_lineno) for frame in frames if not is_library(frame)],
-        "call": f"{owner}.{called.f_code.co_name}" if called and owner else names[-1] if names else "",
-        "names": names,
-        "kind": kind,
-        "key": key,
-        # Between the length of a message, which was read, and its body, which was not.
-        "within_message": any(
-            frame.f_code.co_name == "_recv_bytes" and local(frame, "size") is not None for frame in library
-        ),
-        "feeds": "_feed" in names,
-        "exiting": own is None and "_exit_function" in names,
-        # In a worker of a pool or an executor, or the process of a manager: waiting is what it is for.
-        "serves": own is None and not {"worker", "_process_worker", "serve_forever"}.isdisjoint(names),
-    }
+    call = f"{owner}.{called.f_code.co_name}" if called and owner else names[-1] if names else ""
+    return Place(
+        line_of(own) if own else "",
+        [(frame.f_code.co_filename, frame.f_lineno) for frame in frames if not is_library(frame)],
+        call if {"_finalize_join", "join_thread"}.isdisjoint(names) else FEEDERS_JOIN,
+        kind,
+        key,
+        names,
+        any(frame.f_code.co_name == "_recv_bytes" and local(frame, "size") is not None for frame in library),
+    )
 
 
-def _is_called(frame: FrameType) -> bool:
-    return frame.f_code.co_filename not in _MACHINERY
+def _library_frames(frames: list[FrameType]) -> list[FrameType]:
+    """Return the frames that the innermost one of the program's own called, without what looks at it."""
+    inside = takewhile(is_library, frames)
+    return [frame for frame in inside if frame.f_code.co_filename not in _MACHINERY]
 
 
 def _subject(frame: FrameType) -> tuple[str, Any, str]:
@@ -236,8 +281,7 @@ def _subject(frame: FrameType) -> tuple[str, Any, str]:
     if frame.f_code.co_name == "_exit_function":
         subject = local(frame, "p")  # the child that it joins
     if isinstance(subject, BaseProcess):
-        popen = getattr(subject, "_popen", None)
-        return "process", getattr(popen, "pid", None), "Process"
+        return "process", getattr(getattr(subject, "_popen", None), "pid", None), "Process"
     if isinstance(subject, (queues.Queue, queues.SimpleQueue)):
         return "queue", getattr(subject, "_observed_key", None), type(subject).__name__
     if isinstance(subject, connection._ConnectionBase):
