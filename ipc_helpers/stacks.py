@@ -150,10 +150,10 @@ def waits_now(main: int, queues: Iterable[Any]) -> list[tuple[FrameType, object]
     stack = stacks.pop(main, [])
     if not stack or not _waits(stack):
         return []
-    feeders = [[frame.f_code.co_name for frame in feeder] for feeder in stacks.values()]
-    if not all("_feed" in names for names in feeders):
+    feeders = [place_of(feeder) for feeder in stacks.values()]
+    if not all(feeder.is_feeder for feeder in feeders):
         return []  # a thread of the program's own may be at work
-    if not any("_send" in names for names in feeders) and any(map(_is_about_to_write, queues)):
+    if not any("_send" in feeder.names for feeder in feeders) and any(map(_is_about_to_write, queues)):
         return []
     return [(frames[0], local(frames[0], "remaining")) for frames in (stack, *stacks.values())]
 

@@ -440,6 +440,30 @@ def get_from_a_thread(ctx: Any) -> str:
     return box.get()
 
 
+class Slow:
+    """A message that takes a while to pickle, in code of its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        time.sleep(2.5)
+        return str, ("slow",)
+
+
+def put_slow(box: Any, thanks: Any) -> None:
+    box.put(Slow())
+    thanks.get()
+
+
+def get_slow(ctx: Any) -> str:
+    """Wait in get() for what the feeder thread of somebody who waits in get() is at work on."""
+    box, thanks = ctx.Queue(), ctx.Queue()
+    source = ctx.Process(target=put_slow, args=(box, thanks))
+    source.start()
+    message = box.get()
+    thanks.put("thanks")
+    source.join()
+    return message
+
+
 def give_up_late(ctx: Any) -> str:
     try:
         ctx.Queue().get(timeout=1.5)

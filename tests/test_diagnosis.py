@@ -198,6 +198,7 @@ def test_it_does_not_wait_for_its_deadline_once_nothing_can_move(
 WAITING = {
     programs.get_late: "late",
     programs.get_from_a_thread: "late",
+    programs.get_slow: "slow",
     programs.give_up_late: "Empty",
     programs.play: "played",
     programs.join_and_go_on: "joined",
