@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -125,95 +126,58 @@ def _run(file: Path, seconds: float) -> tuple[str, str, int | None]:
         env={**os.environ, "NO_COLOR": "1"},  # a kernel asks for coloured tracebacks
         start_new_session=True,
     )
-    with process, _Tree(process) as tree:
+    with process, _ways_to_end(process) as ways:
         try:
             return *process.communicate(timeout=seconds), process.returncode
         except subprocess.TimeoutExpired:
-            return *_end(process, tree), None
+            return *_end(process, ways), None
         except BaseException:
-            _end(process, tree)
+            _end(process, ways)
             raise
 
 
-def _end(process: subprocess.Popen[str], tree: _Tree) -> tuple[str, str]:
+def _end(process: subprocess.Popen[str], ways: list[Callable[[], None]]) -> tuple[str, str]:
     """End the script and all that it started; return what they wrote until then."""
-    # Ask first: Python's resource tracker does not listen to that, and removes what the others leave.
-    for end in (tree.terminate, tree.kill):
+    for end in ways:
         end()
         try:
             return process.communicate(timeout=_GRACE)
         except subprocess.TimeoutExpired as error:
             written = error
-    for pipe in (process.stdout, process.stderr):  # some process that is out of reach holds them open
-        with contextlib.suppress(OSError):
-            assert pipe is not None
-            pipe.close()
-    return _text(written.stdout), _text(written.stderr)
+    # Some process that is out of reach holds the pipes open.
+    stdout, stderr = ((part or b"").decode("utf-8", "replace") for part in (written.stdout, written.stderr))
+    return stdout, stderr
 
 
-def _text(written: bytes | str | None) -> str:
-    return written.decode("utf-8", "replace") if isinstance(written, bytes) else written or ""
+@contextlib.contextmanager
+def _ways_to_end(process: subprocess.Popen[str]) -> Iterator[list[Callable[[], None]]]:
+    """Yield what ends a script and all that it started, the gentle way first."""
+    if sys.platform == "win32":
+        import ctypes
+        from ctypes import wintypes
 
+        kernel32 = ctypes.WinDLL("kernel32")
+        kernel32.CreateJobObjectW.restype = wintypes.HANDLE
+        job = wintypes.HANDLE(kernel32.CreateJobObjectW(None, None))  # which nothing that is in it leaves
+        kernel32.AssignProcessToJobObject(job, wintypes.HANDLE(int(process._handle)))  # type: ignore[attr-defined]
 
-if sys.platform == "win32":
-    import ctypes
-    from ctypes import wintypes
+        def kill() -> None:
+            kernel32.TerminateJobObject(job, 1)
+            process.kill()  # where the system let it into no job
 
-    class _Tree:
-        """A script and what it started: a job of Windows, which nothing in it leaves."""
+        try:
+            yield [kill]
+        finally:
+            kernel32.CloseHandle(job)
+    else:
 
-        def __init__(self, process: subprocess.Popen[str]) -> None:
-            self._process = process
-            self._kernel32 = ctypes.WinDLL("kernel32")
-            self._kernel32.CreateJobObjectW.restype = wintypes.HANDLE
-            self._job = wintypes.HANDLE(self._kernel32.CreateJobObjectW(None, None))
-            handle = wintypes.HANDLE(int(process._handle))  # type: ignore[attr-defined]
-            self._in_job = bool(self._kernel32.AssignProcessToJobObject(self._job, handle))
-
-        def __enter__(self) -> _Tree:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._kernel32.CloseHandle(self._job)
-
-        def terminate(self) -> None:
-            self.kill()
-
-        def kill(self) -> None:
-            if self._in_job:
-                self._kernel32.TerminateJobObject(self._job, 1)
-            else:
-                subprocess.run(
-                    ["taskkill", "/T", "/F", "/PID", str(self._process.pid)],
-                    capture_output=True,
-                    timeout=_GRACE,
-                    check=False,
-                )
-
-else:
-
-    class _Tree:
-        """A script and what it started: the processes of its session."""
-
-        def __init__(self, process: subprocess.Popen[str]) -> None:
-            self._group = process.pid
-
-        def __enter__(self) -> _Tree:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def terminate(self) -> None:
-            self._send(signal.SIGTERM)
-
-        def kill(self) -> None:
-            self._send(signal.SIGKILL)
-
-        def _send(self, number: signal.Signals) -> None:
+        def send(number: signal.Signals) -> None:
             # PermissionError is what macOS says of a group that has ended.
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._group, number)
+                os.killpg(process.pid, number)
+
+        # Ask first: Python's resource tracker does not listen to that, and removes what the others leave.
+        yield [partial(send, signal.SIGTERM), partial(send, signal.SIGKILL)]
 
 
 def _outcome(stdout: str, stderr: str, exitcode: int | None, seconds: float, expected: str | None) -> str:
