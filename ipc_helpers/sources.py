@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class Source:
@@ -60,75 +60,68 @@ def show_source(*objects: Callable[..., Any]) -> Source:
         if not (inspect.isfunction(each) or inspect.isclass(each)):
             raise TypeError(f"show_source takes functions and classes, not {each!r}")
         wanted.setdefault(each.__module__, []).append(each.__qualname__)
-    imports: list[str] = []
+    imports: set[str] = set()
     definitions: list[str] = []
     for module, names in wanted.items():
-        parts = _Parts(module)
+        source = _source_of(module)
+        statements = {name: node for node in ast.parse(source).body for name in _defined_by(node)}
         for name in names:
-            if name not in parts.definitions:
+            if name not in statements:
                 raise ValueError(
                     f"show_source takes what is defined at the top level of a module with a file, not {name}"
                 )
-        needed = parts.needed_by(names)
-        imports += [line for line in parts.imports_of(needed) if line not in imports]
-        definitions += parts.sources_of(needed)
-    imports.sort(key=lambda line: (line.startswith("from"), line))
-    return Source("\n\n\n".join(["\n".join(imports)] * bool(imports) + definitions))
-
-
-class _Parts:
-    """What stands at the top level of a module."""
-
-    def __init__(self, module: str) -> None:
-        try:
-            self._source = inspect.getsource(sys.modules[module])
-        except (KeyError, OSError, TypeError):  # a notebook's __main__ has no file
-            self._source = ""
-        self._imports: dict[str, tuple[ast.Import | ast.ImportFrom, ast.alias]] = {}
-        self.definitions: dict[str, ast.stmt] = {}
-        for node in ast.parse(self._source).body:
+        needed = _needed_by(names, statements)
+        nodes = {statements[name] for name in needed if name in statements}
+        for node in sorted(nodes, key=lambda node: node.lineno):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for alias in node.names:
-                    self._imports[alias.asname or alias.name.partition(".")[0]] = node, alias
-            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                self.definitions[node.name] = node
-            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        self.definitions[target.id] = node
-
-    def needed_by(self, names: list[str]) -> set[str]:
-        """Return the names that some names need, and what those need."""
-        needed: set[str] = set()
-        left = list(names)
-        while left:
-            name = left.pop()
-            if name not in needed:
-                needed.add(name)
-                if name in self.definitions:
-                    left += _names_in(self.definitions[name])
-        return needed
-
-    def imports_of(self, names: set[str]) -> Iterator[str]:
-        """Yield the lines that import some names."""
-        nodes = {id(node): node for node, _ in self._imports.values()}
-        for node in nodes.values():
-            used = [alias for name, (of, alias) in self._imports.items() if of is node and name in names]
-            if isinstance(node, ast.ImportFrom) and used:
-                yield ast.unparse(ast.ImportFrom(node.module, used, node.level))
+                imports.update(_import_lines(node, needed))
             else:
-                yield from (ast.unparse(ast.Import([alias])) for alias in used)
-
-    def sources_of(self, names: set[str]) -> Iterator[str]:
-        """Yield the source of each definition among some names."""
-        nodes = {id(node): node for name, node in self.definitions.items() if name in names}
-        for node in nodes.values():
-            start = min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
-            yield "\n".join(
-                self._source.splitlines()[start - 1 : node.end_lineno]
-            )  # with a comment at the end
+                first = min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
+                lines = source.splitlines()[first - 1 : node.end_lineno]  # with a comment at the end
+                definitions.append("\n".join(lines))
+    head = "\n".join(sorted(imports, key=lambda line: (line.startswith("from"), line)))
+    return Source("\n\n\n".join(filter(None, (head, *definitions))))
 
 
-def _names_in(node: ast.stmt) -> set[str]:
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+def _source_of(module: str) -> str:
+    try:
+        return inspect.getsource(sys.modules[module])
+    except (KeyError, OSError, TypeError):  # a notebook's __main__ has no file
+        return ""
+
+
+def _defined_by(node: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top level of a module defines."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [_name_of(alias) for alias in node.names]
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AnnAssign):
+        targets = [node.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _name_of(alias: ast.alias) -> str:
+    return alias.asname or alias.name.partition(".")[0]
+
+
+def _needed_by(names: list[str], statements: dict[str, ast.stmt]) -> set[str]:
+    """Return the names that some names need, and what those need."""
+    needed: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in needed:
+            needed.add(name)
+            nodes = ast.walk(statements[name]) if name in statements else ()
+            left += [node.id for node in nodes if isinstance(node, ast.Name)]
+    return needed
+
+
+def _import_lines(node: ast.Import | ast.ImportFrom, names: set[str]) -> list[str]:
+    """Return the lines that import what some of the names stand for."""
+    used = [alias for alias in node.names if _name_of(alias) in names]
+    if isinstance(node, ast.ImportFrom):
+        return [ast.unparse(ast.ImportFrom(node.module, used, node.level))]
+    return [ast.unparse(ast.Import([alias])) for alias in used]
