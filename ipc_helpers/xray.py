@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque, namedtuple
+from functools import partial
 from multiprocessing import queues
 
 if sys.platform == "win32":
@@ -103,11 +104,11 @@ class XRay:
         self._queue = inside
         # The queue holds what follows, which must not hold the queue: it ends its feeder thread when
         # nobody refers to it any more.
-        self._feeder = _Feeder(on_step or _nothing)
+        self._feeder = _Feeder(on_step or (lambda step, message: None))
         inside._buffer = _Deque(self._feeder)
-        inside._send_bytes = self._feeder.sends(inside._send_bytes)
-        inside._recv_bytes = self._feeder.reads(inside._recv_bytes)
-        inside._on_queue_feeder_error = self._feeder.drops(inside._on_queue_feeder_error)
+        inside._send_bytes = partial(self._feeder.send, inside._send_bytes)
+        inside._recv_bytes = partial(self._feeder.receive, inside._recv_bytes)
+        inside._on_queue_feeder_error = partial(self._feeder.drop, inside._on_queue_feeder_error)
 
     def look(self) -> Places:
         """Return where the messages are now.
@@ -122,7 +123,7 @@ class XRay:
             if queue._reader.closed:
                 raise ValueError("the queue is closed: there is nothing left to look into")
             in_pipe = _bytes_in(queue._reader)
-            in_deque, held = queue._buffer.messages(), feeder.taken - feeder.done
+            in_deque, held = queue._buffer.messages(), feeder.held
             least, most = feeder.messages_in(in_pipe)
         if least < most:
             try:
@@ -161,8 +162,7 @@ class _Feeder:
 
     def __init__(self, on_step: Callable[[str, Any], object]) -> None:
         self.lock = threading.Lock()
-        self.taken = 0
-        self.done = 0  # of those taken: written, or dropped
+        self.held = 0  # messages: taken, and neither written nor dropped
         self.on_step = on_step
         self._writing = 0  # bytes of the message that is being written
         self._written: deque[int] = deque(maxlen=_KEPT)  # bytes of each written message
@@ -171,53 +171,37 @@ class _Feeder:
     def take(self, popleft: Callable[[], Any]) -> Any:
         """Take the next message from the deque."""
         with self.lock:
-            self.done = self.taken  # it is back for more: the one before was written, or dropped
+            self.held = 0  # it is back for more: the one before was written, or dropped
             message = popleft()
             if message is _SENTINEL:
                 return message
-            self.taken += 1
+            self.held = 1
         self._message = message
         self.on_step(TAKEN, message)
         return message
 
-    def sends(self, send_bytes: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        """Return what writes as ``send_bytes`` does, and counts."""
+    def send(self, send_bytes: Callable[[bytes], None], data: bytes) -> None:
+        """Write a message into the pipe, as ``send_bytes`` does."""
+        size = _size_in_pipe(len(data))
+        message, self._message = self._message, None
+        self.on_step(WRITING, message)
+        with self.lock:
+            self._writing = size
+        send_bytes(data)  # when it raises, the message is dropped
+        self._finish(size)
+        self.on_step(WRITTEN, message)
 
-        def send(data: bytes) -> None:
-            size = _size_in_pipe(len(data))
-            message, self._message = self._message, None
-            self.on_step(WRITING, message)
-            with self.lock:
-                self._writing = size
-            try:
-                send_bytes(data)
-            except BaseException:
-                self._finish()
-                raise
-            self._finish(size)
-            self.on_step(WRITTEN, message)
+    def receive(self, recv_bytes: Callable[[], bytes]) -> bytes:
+        """Read a message from the pipe, as ``recv_bytes`` does."""
+        data = recv_bytes()
+        self.on_step(READ, data)
+        return data
 
-        return send
-
-    def reads(self, recv_bytes: Callable[[], bytes]) -> Callable[[], bytes]:
-        """Return what reads as ``recv_bytes`` does, and tells of it."""
-
-        def receive() -> bytes:
-            data = recv_bytes()
-            self.on_step(READ, data)
-            return data
-
-        return receive
-
-    def drops(self, on_error: Callable[[Exception, Any], None]) -> Callable[[Exception, Any], None]:
-        """Return what reports an error as ``on_error`` does, and counts."""
-
-        def drop(error: Exception, message: Any) -> None:
-            self._message = None
-            self._finish()
-            on_error(error, message)
-
-        return drop
+    def drop(self, on_error: Callable[[Exception, Any], None], error: Exception, message: Any) -> None:
+        """Report a message that is dropped, as ``on_error`` does."""
+        self._message = None
+        self._finish()
+        on_error(error, message)
 
     def messages_in(self, count: int) -> tuple[int, int]:
         """Return the fewest and the most whole messages that some bytes in the pipe can be.
@@ -238,8 +222,7 @@ class _Feeder:
         with self.lock:
             if written is not None:
                 self._written.append(written)
-            self._writing = 0
-            self.done = self.taken
+            self._writing = self.held = 0
 
 
 class _Deque(deque[object]):
@@ -264,11 +247,8 @@ class _Deque(deque[object]):
 def _bytes_in(reader: Connection[Any, Any]) -> int:
     """Return how many bytes are in a pipe."""
     if sys.platform == "win32":
-        waiting: int = _winapi.PeekNamedPipe(reader.fileno())[0]
-        return waiting
-    answer = fcntl.ioctl(reader.fileno(), termios.FIONREAD, bytes(4))
-    count: int = struct.unpack("i", answer)[0]
-    return count
+        return int(_winapi.PeekNamedPipe(reader.fileno())[0])
+    return int(struct.unpack("i", fcntl.ioctl(reader.fileno(), termios.FIONREAD, bytes(4)))[0])
 
 
 def _size_in_pipe(size: int) -> int:
@@ -276,7 +256,3 @@ def _size_in_pipe(size: int) -> int:
     if sys.platform == "win32":
         return size
     return size + (4 if size <= _LONG else 12)
-
-
-def _nothing(step: str, message: object) -> None:
-    """Do nothing at a step."""
