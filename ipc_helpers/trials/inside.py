@@ -87,35 +87,6 @@ def in_order(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"results": messages, "got": got, "returned": returned}
 
 
-# The program of exercise 2.
-
-
-def put_wrongly(queue: Any, values: list[Any]) -> None:
-    """Put each value, or its repr where it can't be pickled: with a mistake, for the reader to find."""
-    for value in values:
-        try:
-            queue.put(value)
-        except Exception:
-            queue.put(repr(value))
-
-
-def put_three(queue: Any) -> None:
-    """Put a number, a lock and another number."""
-    put_wrongly(queue, [1, Lock(), 3])
-    queue.close()
-    queue.join_thread()
-
-
-def get_three(ctx: Any) -> list[Any]:
-    """Start the producer, and get one message for each of its three values."""
-    queue = ctx.Queue()
-    producer = ctx.Process(target=put_three, args=(queue,))
-    producer.start()
-    messages = [queue.get() for _ in range(3)]
-    producer.join()
-    return messages
-
-
 # What runs around a worker, in its process.
 
 

@@ -90,33 +90,6 @@ def finish(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"answers": noted[0], "asked": noted[1]}
 
 
-# The program of exercise 3.
-
-
-def answer_wrongly(tasks: Any, results: Any, function: Callable[[Any], Any]) -> None:
-    """Put each task and its answer, until None comes: with a mistake, for the reader to find."""
-    while (task := tasks.get()) is not None:
-        try:
-            results.put((task, function(task)))
-            tasks.task_done()
-        except ValueError:
-            results.put((task, "ValueError"))
-
-
-def find_roots(ctx: Any) -> list[Any]:
-    """Have a worker answer three tasks, wait until all are done, and return its answers."""
-    tasks, results = ctx.JoinableQueue(), ctx.Queue()
-    worker = ctx.Process(target=answer_wrongly, args=(tasks, results, math.sqrt))
-    worker.start()
-    for task in (4, -1, 9):
-        tasks.put(task)
-    tasks.join()
-    tasks.put(None)
-    answers = [results.get() for _ in range(3)]
-    worker.join()
-    return answers
-
-
 # What the readers' workers are given.
 
 

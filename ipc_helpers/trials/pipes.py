@@ -6,11 +6,11 @@ import time
 from contextlib import suppress
 
 from ipc_helpers.trials import Around, Trial
+from ipc_helpers.workers.pipes import send_blobs, send_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
     from typing import Any
 
     Worker = Callable[..., Any]
@@ -108,36 +108,6 @@ def gather(ctx: Any, worker: Worker) -> dict[str, Any]:
 def _pipes(ctx: Any, names: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     ends = {name: ctx.Pipe(duplex=False) for name in names}
     return {name: pair[0] for name, pair in ends.items()}, {name: pair[1] for name, pair in ends.items()}
-
-
-# The program of exercise 3, and what its readers start.
-
-
-def send_blobs(sender: Connection[Any, Any]) -> None:
-    """Send four messages of 100,000 letters each, close this end, and take a moment to end."""
-    with sender, suppress(BrokenPipeError):  # a reader that has stopped is for the judge
-        for _ in range(BLOBS):
-            sender.send(BLOB)
-    time.sleep(0.5)
-
-
-def send_nothing(sender: Connection[Any, Any]) -> None:
-    """Close this end, without a message."""
-    sender.close()
-
-
-def collect_wrongly(ctx: Any, produce: Callable[[Any], None]) -> list[Any]:
-    """Start a producer, and receive its messages: with a mistake, for the reader to find."""
-    receiver, sender = ctx.Pipe(duplex=False)
-    producer = ctx.Process(target=produce, args=(sender,))
-    producer.start()
-    messages = []
-    try:
-        while True:
-            messages.append(receiver.recv())
-    except EOFError:
-        producer.join()
-        return messages
 
 
 # What runs around a worker, in its process.

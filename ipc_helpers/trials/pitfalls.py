@@ -8,6 +8,7 @@ import time
 from multiprocessing import connection
 
 from ipc_helpers.trials import Around, Trial
+from ipc_helpers.workers.endings import get_word, put_function, put_price, put_word
 from ipc_helpers.workers.pitfalls import get_messages, wait_until_inside_get
 
 TYPE_CHECKING = False
@@ -87,88 +88,6 @@ def supervise(ctx: Any, worker: Worker) -> dict[str, Any]:
         "failed_runs": fails.begun(),
         "alive": first.children + second.children,
     }
-
-
-# The programs of exercises 1 and 2.
-
-
-def get_or_wrongly(messages: Any, seconds: float, default: Any) -> Any:
-    """Get a message, or return the default: with a mistake, for the reader to find."""
-    try:
-        return messages.get(timeout=seconds)
-    except TimeoutError:
-        return default
-
-
-def wait_for_news(ctx: Any) -> Any:
-    """Get from a queue into which nobody puts."""
-    return get_or_wrongly(ctx.Queue(), 0.2, "no news")
-
-
-def dismiss_wrongly(messages: Any, consumer: Any) -> int:
-    """End a consumer, and return its exit code: with a mistake, for the reader to find."""
-    consumer.terminate()
-    consumer.join()
-    return int(consumer.exitcode)
-
-
-def relieve(ctx: Any) -> int:
-    """End a consumer while it waits for a message, and let a second one go on with its queue."""
-    messages = ctx.Queue()
-    first = ctx.Process(target=get_messages, args=(messages,), name="first")
-    first.start()
-    wait_until_inside_get(messages)
-    dismiss_wrongly(messages, first)
-    second = ctx.Process(target=get_messages, args=(messages,), name="second")
-    second.start()
-    messages.put("hello")
-    messages.put(None)
-    second.join()
-    return int(second.exitcode)
-
-
-# The workers of exercise 3.
-
-
-def put_word(queue: Any) -> None:
-    """Put a word, which nobody gets."""
-    queue.put("hello")
-
-
-def get_word(queue: Any) -> None:
-    """Get a word, which nobody puts."""
-    queue.get()
-
-
-def put_function(queue: Any) -> None:
-    """Put a function that has no name."""
-    queue.put(lambda number: number + 1)
-
-
-def put_price(queue: Any) -> None:
-    """Put a price that is not in the list."""
-    queue.put({"apples": 3}["pears"])
-
-
-# The program of exercise 4.
-
-
-def serve_wrongly(tasks: Any, results: Any, function: Callable[[Any], Any]) -> None:
-    """Put each task and its result, until None comes: with a mistake, for the reader to find."""
-    for task in iter(tasks.get, None):
-        results.put((task, function(task)))
-
-
-def read_numbers(ctx: Any) -> list[Any]:
-    """Have a worker read three numbers, one of which has a comma, and get one result for each."""
-    tasks, results = ctx.Queue(), ctx.Queue()
-    worker = ctx.Process(target=serve_wrongly, args=(tasks, results, float), name="worker")
-    worker.start()
-    for task in ("3.5", "3,50", "4", None):
-        tasks.put(task)
-    found = [results.get() for _ in range(3)]
-    worker.join()
-    return found
 
 
 # The producer of exercise 5.

@@ -83,26 +83,6 @@ def _wait(trial: Trial) -> None:
     trial.process.join()
 
 
-# The program of exercise 3.
-
-counts: list[int] = []
-
-
-def note_count(text: str) -> None:
-    """Append the number of words in a text to the list."""
-    counts.append(len(text.split()))
-
-
-def count_all_wrongly(ctx: Any, texts: list[str]) -> list[int]:
-    """Count the words of each text in a child of its own: with a mistake, for the reader to find."""
-    children = [ctx.Process(target=note_count, args=(text,)) for text in texts]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    return counts
-
-
 # What the children of exercises 3 and 5 run. Both know the process that may not call them.
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ipc_helpers.trials import Trial, get_all
+from ipc_helpers.workers.queues import put_blobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,26 +43,6 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
     trial = Trial(ctx, worker, ctx, put_blobs)
     trial.is_back(None)
     return {"returned": trial.returned, "alive": trial.children}
-
-
-def put_blobs(queue: Any) -> None:
-    """Put four messages of 100,000 bytes each and a sentinel, and take a moment to end."""
-    for _ in range(BLOBS):
-        queue.put(BLOB)
-    queue.put(None)
-    time.sleep(0.5)
-
-
-def collect_wrongly(ctx: Any, produce: Callable[[Any], None]) -> int:
-    """Start a producer, and add up the lengths of its messages: with a mistake, for the reader to find."""
-    queue = ctx.Queue()
-    producer = ctx.Process(target=produce, args=(queue,))
-    producer.start()
-    producer.join()
-    total = 0
-    while (message := queue.get()) is not None:
-        total += len(message)
-    return total
 
 
 def fill(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:

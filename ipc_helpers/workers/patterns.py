@@ -1,5 +1,6 @@
 """Workers of chapter 05, "Build programs from queues and pipes"."""
 
+import math
 import sys
 from contextlib import suppress
 from time import sleep
@@ -120,3 +121,30 @@ def work(queue):
     """Get tasks until the sentinel None comes; each is a sleep."""
     for _, seconds in iter(queue.get, None):
         sleep(seconds)
+
+
+# The exercises: a program with a mistake, for the reader to find
+
+
+def answer_wrongly(tasks, results, function):
+    """Put each task and its answer, until None comes: with a mistake, for the reader to find."""
+    while (task := tasks.get()) is not None:
+        try:
+            results.put((task, function(task)))
+            tasks.task_done()
+        except ValueError:
+            results.put((task, "ValueError"))
+
+
+def find_roots(ctx):
+    """Have a worker answer three tasks, wait until all are done, and return its answers."""
+    tasks, results = ctx.JoinableQueue(), ctx.Queue()
+    worker = ctx.Process(target=answer_wrongly, args=(tasks, results, math.sqrt))
+    worker.start()
+    for task in (4, -1, 9):
+        tasks.put(task)
+    tasks.join()
+    tasks.put(None)
+    answers = [results.get() for _ in range(3)]
+    worker.join()
+    return answers

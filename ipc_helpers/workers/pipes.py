@@ -1,6 +1,8 @@
 """Workers of chapter 03, "Connect two processes with a pipe"."""
 
+from contextlib import suppress
 from multiprocessing.connection import wait
+from time import sleep
 
 
 def send_one(connection, message):
@@ -89,3 +91,33 @@ def next_message(request):
     """Return the reply to a message: one with the next number, and the same payload."""
     number, payload = request
     return number + 1, payload
+
+
+# The exercises: a program with a mistake, for the reader to find
+
+
+def send_blobs(sender):
+    """Send four messages of 100,000 letters each, close this end, and take a moment to end."""
+    with sender, suppress(BrokenPipeError):  # nobody may receive them
+        for _ in range(4):
+            sender.send("x" * 100_000)
+    sleep(0.5)
+
+
+def send_nothing(sender):
+    """Close this end, without a message."""
+    sender.close()
+
+
+def collect_wrongly(ctx, produce):
+    """Start a producer, and receive its messages: with a mistake, for the reader to find."""
+    receiver, sender = ctx.Pipe(duplex=False)
+    producer = ctx.Process(target=produce, args=(sender,))
+    producer.start()
+    messages = []
+    try:
+        while True:
+            messages.append(receiver.recv())
+    except EOFError:
+        producer.join()
+        return messages

@@ -529,3 +529,59 @@ def close_kept(ctx):
         return receiver.recv(), out
     except EOFError:
         return "the end of the pipe"
+
+
+# The exercises: programs with a mistake, for the reader to find
+
+
+def get_or_wrongly(messages, seconds, default):
+    """Get a message, or return the default: with a mistake, for the reader to find."""
+    try:
+        return messages.get(timeout=seconds)
+    except TimeoutError:
+        return default
+
+
+def wait_for_news(ctx):
+    """Get from a queue into which nobody puts."""
+    return get_or_wrongly(ctx.Queue(), 0.2, "no news")
+
+
+def dismiss_wrongly(messages, consumer):
+    """End a consumer, and return its exit code: with a mistake, for the reader to find."""
+    consumer.terminate()
+    consumer.join()
+    return consumer.exitcode
+
+
+def relieve(ctx):
+    """End a consumer while it waits for a message, and let a second one go on with its queue."""
+    messages = ctx.Queue()
+    first = ctx.Process(target=get_messages, args=(messages,), name="first")
+    first.start()
+    wait_until_inside_get(messages)
+    dismiss_wrongly(messages, first)
+    second = ctx.Process(target=get_messages, args=(messages,), name="second")
+    second.start()
+    messages.put("hello")
+    messages.put(None)
+    second.join()
+    return second.exitcode
+
+
+def serve_wrongly(tasks, results, function):
+    """Put each task and its result, until None comes: with a mistake, for the reader to find."""
+    for task in iter(tasks.get, None):
+        results.put((task, function(task)))
+
+
+def read_numbers(ctx):
+    """Have a worker read three numbers, one of which has a comma, and get one result for each."""
+    tasks, results = ctx.Queue(), ctx.Queue()
+    worker = ctx.Process(target=serve_wrongly, args=(tasks, results, float), name="worker")
+    worker.start()
+    for task in ("3.5", "3,50", "4", None):
+        tasks.put(task)
+    found = [results.get() for _ in range(3)]
+    worker.join()
+    return found

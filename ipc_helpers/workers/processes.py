@@ -44,3 +44,23 @@ def get_lock(timeout):
 def start_up(argument):
     """Return how many bytes this process was started with."""
     return len(argument)
+
+
+# The exercises: a program with a mistake, for the reader to find
+
+counts = []
+
+
+def note_count(text):
+    """Append the number of words in a text to the list."""
+    counts.append(len(text.split()))
+
+
+def count_all_wrongly(ctx, texts):
+    """Count the words of each text in a child of its own: with a mistake, for the reader to find."""
+    children = [ctx.Process(target=note_count, args=(text,)) for text in texts]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    return counts

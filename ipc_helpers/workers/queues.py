@@ -2,6 +2,7 @@
 
 import os
 from queue import Empty
+from time import sleep
 
 
 def put_from_child(queue, message):
@@ -51,3 +52,26 @@ def consume(queue, producers):
         message = queue.get()
         if message is None:
             producers -= 1
+
+
+# The exercises: a program with a mistake, for the reader to find
+
+
+def put_blobs(queue):
+    """Put four messages of 100,000 bytes each and a sentinel, and take a moment to end."""
+    for _ in range(4):
+        queue.put(bytes(100_000))
+    queue.put(None)
+    sleep(0.5)
+
+
+def collect_wrongly(ctx, produce):
+    """Start a producer, and add up the lengths of its messages: with a mistake, for the reader to find."""
+    queue = ctx.Queue()
+    producer = ctx.Process(target=produce, args=(queue,))
+    producer.start()
+    producer.join()
+    total = 0
+    while (message := queue.get()) is not None:
+        total += len(message)
+    return total

@@ -156,7 +156,7 @@ CASES = {
             ),
             "a list of the parent": Mutant(
                 {"return [child.exitcode for child in children]": "return list(processes.counts)"}
-                | {"def count_all(": "from ipc_helpers.trials import processes\n\n\ndef count_all("},
+                | {"def count_all(": "from ipc_helpers.workers import processes\n\n\ndef count_all("},
                 "count_all() returned an empty list",
                 "def count_all(ctx, worker, texts):",
             ),
