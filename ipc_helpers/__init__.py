@@ -11,9 +11,9 @@ from __future__ import annotations
 # Type checkers take the branch, the interpreter does not: importing typing would cost every child time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ipc_helpers.checks import check as check
     from ipc_helpers.diagnosis import Diagnosis as Diagnosis
     from ipc_helpers.diagnosis import diagnose as diagnose
-    from ipc_helpers.exercises import check as check
     from ipc_helpers.experiments import PipeExchange as PipeExchange
     from ipc_helpers.experiments import ProcessStart as ProcessStart
     from ipc_helpers.experiments import ProtocolError as ProtocolError
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from ipc_helpers.xray import XRayError as XRayError
 
 _NAMES = {
+    "checks": "check",
     "diagnosis": "Diagnosis diagnose",
-    "exercises": "check",
     "experiments": "PipeExchange ProcessStart ProtocolError QueueFlow QueuePlaces Result WorkerPool",
     "figures": "Picture draw draw_journey",
     "panels": "Panel",

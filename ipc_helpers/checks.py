@@ -12,21 +12,27 @@ import ast
 import html
 import multiprocessing
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
+from ipc_helpers import worker_cells
 from ipc_helpers.diagnosis import diagnose
-from ipc_helpers.trials import NOTHING
+from ipc_helpers.exercises import Exercise, Mistake, Place, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from ipc_helpers.diagnosis import Diagnosis
     from ipc_helpers.worker_cells import WorkerCell
 
-DEADLINE = 20.0
-"""Seconds that a trial may take, with room for a class on one server. A stuck one is ended long before."""
 
+_CHAPTERS = {
+    "01": "processes",
+    "02": "queues",
+    "03": "pipes",
+    "04": "inside",
+    "05": "patterns",
+    "06": "pitfalls",
+}
 _STUCK = {
     "get": "a get() waits until a message comes. Let a sentinel, or a count, say which message is the last",
     "recv": "it waits for a message, or for the end of the pipe, which comes once each copy of the other "
@@ -53,128 +59,6 @@ _RAISED = {
     "BrokenPipeError": "the other endpoint is closed already",
     "TypeError": "look at what the line was given; is it a sentinel",
 }
-
-
-class Mistake(NamedTuple):
-    """What is wrong with a worker.
-
-    Attributes
-    ----------
-    what : str
-        A sentence without its full stop.
-    hint : str
-        What to think about, in the same form.
-    line : int or None
-        The line of the cell, as JupyterLab counts them: ``%%worker`` is line 1.
-    """
-
-    what: str
-    hint: str
-    line: int | None = None
-
-
-class Place(NamedTuple):
-    """Where a process was stuck, or raised.
-
-    Attributes
-    ----------
-    name : str
-        Of the process.
-    line : int or None
-        The innermost line of the worker's cell; None when it was in none.
-    call : str
-        For a stuck one, what the line called: "Queue.get" for example; "feeder's join" after the function had
-        returned while messages were still to be written; empty for code of its own.
-    kind, message : str
-        For one that raised, the type and the text of the exception.
-    """
-
-    name: str
-    line: int | None
-    call: str = ""
-    kind: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was seen of a worker, for the function that judges it.
-
-    Attributes
-    ----------
-    facts : dict
-        What the trial returned; empty when it was stuck.
-    stuck, raised : tuple of Place
-        The processes that had to be ended, and those that raised; the trial's own only where it was in the
-        worker's cell.
-    cell : WorkerCell
-        The cell.
-    diagnosis : Diagnosis
-        All else.
-    """
-
-    facts: Mapping[str, Any]
-    stuck: tuple[Place, ...]
-    raised: tuple[Place, ...]
-    cell: WorkerCell
-    diagnosis: Diagnosis
-
-    def line_of(self, *names: str) -> int | None:
-        """Return the first line that calls one of these functions or methods, or defines one.
-
-        Parameters
-        ----------
-        *names : str
-            In the order of preference: "put", and the worker's own name for a cell that calls no put.
-
-        Returns
-        -------
-        int or None
-            As JupyterLab counts; None when there is none.
-        """
-        tree = ast.parse(self.cell.source)
-        for name in names:
-            lines = [
-                node.lineno
-                for node in ast.walk(tree)
-                if (isinstance(node, ast.Call) and _name_of(node.func) == name)
-                or (isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name)
-            ]
-            if lines:
-                return min(lines) + 1
-        return None
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise: what its cell has to define, how that is tried, and what to say of it.
-
-    Attributes
-    ----------
-    key : str
-        The chapter's number and its own: "02.1".
-    defines : tuple of str
-        The functions that the reader writes.
-    trial : callable
-        Of :mod:`ipc_helpers.trials`: takes a context and these functions, and returns facts as a
-        dictionary.
-    judge : callable
-        Takes a :class:`Seen` whose facts are there. Returns what was seen of a right worker, a sentence
-        without its full stop, or the mistake.
-    stuck, raised : dict of str to str
-        Hints that fit this exercise better than the general ones: by the method that a stuck process was
-        in ("get"; "" for code of its own), and by the type of an exception.
-    deadline : float
-        Seconds for its trial.
-    """
-
-    key: str
-    defines: tuple[str, ...]
-    trial: Callable[..., dict[str, Any]]
-    judge: Callable[[Seen], str | Mistake]
-    stuck: Mapping[str, str] = field(default_factory=dict)
-    raised: Mapping[str, str] = field(default_factory=dict)
-    deadline: float = DEADLINE
 
 
 @dataclass(frozen=True)
@@ -210,25 +94,44 @@ class NotRightError(AssertionError):
         return [str(self)]  # the frames of the check tell a student nothing
 
 
-def returned_instead(
-    seen: Seen, name: str, hint: str = "nobody sees what a process returns; put it into the queue"
-) -> Mistake | None:
-    """Return what is wrong with a worker that put nothing, where it returned something."""
-    returned = seen.facts.get("returned")
-    if returned is None or returned == NOTHING:
-        return None
-    return Mistake(f"the worker returned {short(returned)}, and put nothing", hint, seen.line_of(name))
+def exercises() -> dict[str, Exercise]:
+    """Return all exercises by their keys, in the order of the chapters."""
+    found: dict[str, Exercise] = {}
+    for module in _CHAPTERS.values():
+        found |= import_module(f"ipc_helpers.exercises.{module}").EXERCISES
+    return found
 
 
-def short(value: object) -> str:
-    """Return the ``repr`` of what a worker made, cut where it is long."""
-    text = repr(value)
-    return text if len(text) < 80 else text[:60] + " …"
+def check(key: str) -> Verdict:
+    """Run the worker of an exercise in real children, and say in words whether it is right.
 
+    Parameters
+    ----------
+    key : str
+        The number of the exercise, "02.1" for example; its notebook says it.
 
-def listed(values: object) -> str:
-    """Return "1, 2, None" for a list or a tuple, "nothing" for an empty one, and another value alone."""
-    return ", ".join(map(short, values if isinstance(values, (list, tuple)) else [values])) or "nothing"
+    Returns
+    -------
+    Verdict
+        A sentence: right, and what was seen; or what is wrong, at which line of the worker's cell, and a
+        hint. Nothing is started for a worker that is not written, or can't be read.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For something else than the number of an exercise.
+    NotRightError
+        When the exercise is not solved, under nbgrader alone.
+    KeyboardInterrupt
+        When an interrupt arrived; all processes are ended first.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"key must be a string, not {key!r}")
+    chapter = _CHAPTERS.get(key.partition(".")[0]) if re.fullmatch(r"\d\d\.\d", key) else None
+    known = import_module(f"ipc_helpers.exercises.{chapter}").EXERCISES if chapter else exercises()
+    if key not in known:
+        raise ValueError(f"key must be the number of an exercise ({', '.join(known)}), not {key!r}")
+    return run(known[key], worker_cells.find(known[key].defines[0]))
 
 
 def run(exercise: Exercise, cell: WorkerCell | None) -> Verdict:
@@ -341,10 +244,6 @@ def _is_empty(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )
-
-
-def _name_of(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _raised(exercise: Exercise, seen: Seen, place: Place) -> Mistake:

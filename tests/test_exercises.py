@@ -14,7 +14,7 @@ import pytest
 import refresh_outputs
 from make_student_copies import EXERCISES, SOLUTIONS
 
-from ipc_helpers import checks, exercises, worker_cells
+from ipc_helpers import checks, worker_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 MODULES = {path.stem: path for path in sorted(SOLUTIONS.glob("*.ipynb"))}
 COPIES = sorted(EXERCISES.glob("*.ipynb"))
-KNOWN = exercises.exercises()
+KNOWN = checks.exercises()
 CASES: dict[str, Cases] = {}
-for module in exercises._CHAPTERS.values():
+for module in checks._CHAPTERS.values():
     CASES |= import_module(f"exercise_cases.{module}").CASES
 MAGIC = "%%worker\n"
 AT_ONCE = 6  # trials that run beside each other: they wait more than they compute
@@ -202,7 +202,7 @@ def test_a_cell_that_was_not_run() -> None:
 @pytest.mark.parametrize(("key", "error"), [("2.1", ValueError), ("02.9", ValueError), (2.1, TypeError)])
 def test_an_unknown_exercise_is_refused(key: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"key must be .*not"):
-        exercises.check(key)
+        checks.check(key)
 
 
 # Under nbgrader.

@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import pickle
+from multiprocessing import connection
+from threading import Lock
 
-from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead
-from ipc_helpers.trials import inside
+from ipc_helpers.exercises import (
+    Around,
+    Exercise,
+    Mistake,
+    Seen,
+    Trial,
+    count_unfinished,
+    get_all,
+    listed,
+    returned_instead,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ipc_helpers.checks import Seen
+    from collections.abc import Callable
+    from typing import Any
+
+    Worker = Callable[..., Any]
+
+
+BLOCK = bytes(4_000_000)  # far more than a pipe holds: the feeder thread waits with it until somebody gets
+
+
+TASKS = (4, 9, -1, 16)
+
+
+REFUSED = -1
+
+
+ARRIVING = (0, 3, 4, None, 1, 2, 5, None)
+
+
+"""The numbers of the messages of two producers, in the order in which they are in the pipe."""
+
+
+VALUES = "abcdef"
+
+
+PASSED_ON = {0: 0, 3: 1, 4: 1, 1: 1, 2: 2, 5: 5}
+
+
+"""By a message's number: how many values can have been passed on when it is got."""
+
+
+_NAMELESS = lambda: None  # noqa: E731
+
+
+_puts: list[Any] = []
+
+
+_gets: list[tuple[int, int]] = []
+
+
+def send_states(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have a producer put a list that grows, while its feeder thread is held."""
+    queue = ctx.Queue()
+    trial = Trial(ctx, Around(_behind_a_block, worker), queue, ["a", "b", "c"])
+    connection.wait([queue._reader, trial.process.sentinel])
+    trial.is_back(1)  # not for ever: it may wait in join_thread(), until somebody gets
+    messages = _get_to_the_end(queue)
+    trial.is_back()
+    return {"messages": messages, "returned": trial.returned}
 
 
 def _judge_send_states(seen: Seen) -> str | Mistake:
@@ -36,6 +96,13 @@ def _judge_send_states(seen: Seen) -> str | Mistake:
     return Mistake(f"out of the queue came {listed(messages)}", hint, line)
 
 
+def put_or_describe(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have a producer put four values, two of which can't be pickled."""
+    queue = ctx.Queue()
+    trial = Trial(ctx, Around(_with_values, worker), queue)
+    return {"messages": get_all(queue, trial), "returned": trial.returned}
+
+
 def _judge_put_or_describe(seen: Seen) -> str | Mistake:
     messages = seen.facts["messages"]
     line = seen.line_of("put", "put_nowait", "put_or_describe")
@@ -60,6 +127,23 @@ def _judge_put_or_describe(seen: Seen) -> str | Mistake:
     return Mistake(f"out of the queue came {listed(messages)}", hint, line)
 
 
+def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
+    """Have a producer put behind a large message: one time nobody gets until it has ended."""
+    queue = ctx.Queue()
+    goes = Trial(ctx, Around(_behind_a_block, worker), queue, False)
+    goes.process.join()
+    lost = _get_to_the_end(queue)
+    queue = ctx.Queue()
+    waits = Trial(ctx, Around(_behind_a_block, worker), queue, True)
+    waits.is_back(1)  # not for ever: it may wait in join_thread(), until somebody gets
+    waits.process.join(timeout=0.3)  # one that does not wait for its feeder thread is gone by now
+    kept = _get_to_the_end(queue)
+    predicted = Trial(ctx, predict)
+    predicted.is_back(None)
+    exitcode = goes.process.exitcode
+    return {"kept": kept, "lost": lost, "exitcode": exitcode, "predicted": predicted.returned}
+
+
 def _judge_leave(seen: Seen) -> str | Mistake:
     kept, lost, predicted = seen.facts["kept"], seen.facts["lost"], seen.facts["predicted"]
     if kept != [1, 2, 3] and set(map(repr, kept)) < {"1", "2", "3"}:
@@ -82,18 +166,29 @@ def _judge_leave(seen: Seen) -> str | Mistake:
     )
 
 
+def do_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Give a consumer four tasks, one of which raises, and count what is unfinished then."""
+    tasks = ctx.JoinableQueue()
+    for task in (*TASKS, None):
+        tasks.put(task)
+    trial = Trial(ctx, Around(_with_work, worker), tasks)
+    trial.is_back(None)
+    done, returned = _pair(trial.returned)
+    return {"done": done, "unfinished": count_unfinished(tasks), "returned": returned}
+
+
 def _judge_do_tasks(seen: Seen) -> str | Mistake:
     done, unfinished, returned = (seen.facts[name] for name in ("done", "unfinished", "returned"))
     tasks = [task for task, _ in done]
     line = seen.line_of("task_done", "do_tasks")
-    if tasks != list(inside.TASKS):
-        what = f"work() was called for {listed(tasks)}, and the tasks were {listed([*inside.TASKS])}"
+    if tasks != list(TASKS):
+        what = f"work() was called for {listed(tasks)}, and the tasks were {listed([*TASKS])}"
         return Mistake(what, "call it once for each task", seen.line_of("work", "do_tasks"))
-    if unfinished == len(inside.TASKS) + 1:
+    if unfinished == len(TASKS) + 1:
         what = f"task_done() was never called: a join() would wait for {unfinished} messages"
         return Mistake(what, "call it once for each message that you got", line)
     for number, (task, count) in enumerate(done):
-        due = len(inside.TASKS) + 1 - number
+        due = len(TASKS) + 1 - number
         if count < due:
             what = f"task_done() was called for the task {task} before its work was done"
             return Mistake(what, "a join() returns too early then: call work() first", line)
@@ -106,10 +201,21 @@ def _judge_do_tasks(seen: Seen) -> str | Mistake:
     if unfinished:
         what = f"{unfinished} messages are still unfinished when the worker has returned"
         return Mistake(what, "call task_done() for each task, and for None", line)
-    if returned not in ([inside.REFUSED], (inside.REFUSED,)):
-        what = f"the worker returned {returned!r}, and the task that raised was {inside.REFUSED}"
+    if returned not in ([REFUSED], (REFUSED,)):
+        what = f"the worker returned {returned!r}, and the task that raised was {REFUSED}"
         return Mistake(what, "return a list of the tasks that raised", seen.line_of("do_tasks"))
     return "4 tasks and the sentinel are done, the one that raised too, so that a join() returns"
+
+
+def in_order(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Give a worker the numbered messages of two producers, out of order."""
+    queue, results = ctx.Queue(), ctx.Queue()
+    for number in ARRIVING:
+        queue.put(None if number is None else (number, _Value(number)))
+    trial = Trial(ctx, Around(_counting_puts, worker), queue, results, 2)
+    messages = get_all(results, trial)
+    got, returned = _pair(trial.returned)
+    return {"results": messages, "got": got, "returned": returned}
 
 
 def _judge_in_order(seen: Seen) -> str | Mistake:
@@ -120,26 +226,26 @@ def _judge_in_order(seen: Seen) -> str | Mistake:
         mistake := returned_instead(seen, "in_order", "put the values into the queue for the results")
     ):
         return mistake
-    if len(got) < len(inside.VALUES):
-        what = f"the worker got {len(got)} of {len(inside.VALUES)} messages, and stopped"
-        one = len(got) == inside.ARRIVING.index(None)
+    if len(got) < len(VALUES):
+        what = f"the worker got {len(got)} of {len(VALUES)} messages, and stopped"
+        one = len(got) == ARRIVING.index(None)
         hint = "one sentinel says that one producer is done, and there are two"
         hint = hint if one else "get until as many sentinels have come as there are producers"
         return Mistake(what, hint, seen.line_of("get", "in_order"))
     if any(isinstance(value, (list, tuple)) for value in values):
         return Mistake("pairs came, or lists", "put each value alone, without its number", line)
-    if values == [inside.VALUES[number] for number in inside.ARRIVING if number is not None]:
+    if values == [VALUES[number] for number in ARRIVING if number is not None]:
         what = f"the values came in the order in which they had arrived: {', '.join(values)}"
         hint = "keep a value whose turn has not come, until those before it are passed on"
         return Mistake(what, hint, line)
-    if values != list(inside.VALUES):
+    if values != list(VALUES):
         what = f"out of the queue for the results came {listed(results)}"
         return Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", line)
     for number, count in got:
-        if count < inside.PASSED_ON[number]:
+        if count < PASSED_ON[number]:
             what = (
                 f"when message number {number} was got, {count} values had been passed on, "
-                f"and {inside.PASSED_ON[number]} could have been"
+                f"and {PASSED_ON[number]} could have been"
             )
             return Mistake(what, "after each get(), pass on all values whose turn has come", line)
     if results[-1:] != [None]:
@@ -150,20 +256,119 @@ def _judge_in_order(seen: Seen) -> str | Mistake:
     return "a to f came in order, each as soon as all before it were there, and then the sentinel"
 
 
+# What runs around a worker, in its process.
+
+
+class Held:
+    """A value that holds something which can't be pickled."""
+
+    def __init__(self, name: str, held: Any) -> None:
+        self.name, self.held = name, held
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def _behind_a_block(worker: Worker, queue: Any, *args: Any) -> Any:
+    queue.put(BLOCK)
+    try:
+        return worker(queue, *args)
+    except BaseException:
+        queue.cancel_join_thread()  # it ends at once, and what it raised is seen
+        raise
+
+
+def _with_values(worker: Worker, queue: Any) -> Any:
+    # pickle raises TypeError for a lock, and PicklingError for a lambda.
+    returned = worker(queue, [1, Held("a lock", Lock()), "three", Held("a function", _NAMELESS)])
+    queue.close()
+    queue.join_thread()  # or its last messages could be dropped in another way, while the process ends
+    return returned
+
+
+def _with_work(worker: Worker, tasks: Any) -> Any:
+    done = []
+
+    def work(task: Any) -> None:
+        unfinished = count_unfinished(tasks)
+        for _ in range(unfinished):
+            tasks._unfinished_tasks.release()
+        done.append((task, unfinished))
+        if task == REFUSED:
+            raise ValueError(f"can't do {task}")
+
+    returned = worker(tasks, work)
+    return done, _to_pickle(returned)
+
+
+class _Value:
+    """Becomes a letter when it is got; how many values were passed on by then is noted."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrive, (self.number,)
+
+
+def _arrive(number: int) -> str:
+    _gets.append((number, len(_puts)))
+    return VALUES[number]
+
+
+def _counting_puts(worker: Worker, queue: Any, results: Any, producers: int) -> Any:
+    put = results.put
+
+    def counting_put(message: Any, *args: Any, **options: Any) -> None:
+        put(message, *args, **options)
+        _puts.append(message)
+
+    results.put = counting_put
+    returned = worker(queue, results, producers)
+    return _gets, _to_pickle(returned)
+
+
+# What the trials have in common.
+
+
+def _to_pickle(value: Any) -> Any:
+    """Return a value, or its repr where it can't be pickled."""
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return repr(value)
+    return value
+
+
+def _get_to_the_end(queue: Any) -> list[Any]:
+    """Get all but the block until no process is left that could put; a message in part counts as none."""
+    queue._writer.close()
+    messages = []
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            messages.append(pickle.loads(queue._reader.recv_bytes()))
+    return [message for message in messages if message != BLOCK]
+
+
+def _pair(value: Any) -> tuple[list[Any], Any]:
+    """Return what was noted around a worker, and what it returned itself."""
+    return value if isinstance(value, tuple) and len(value) == 2 else ([], value)
+
+
 EXERCISES = {
     exercise.key: exercise
     for exercise in (
         Exercise(
             "04.1",
             ("send_states",),
-            inside.send_states,
+            send_states,
             _judge_send_states,
             raised={"ValueError": "after close() this process puts no more"},
         ),
         Exercise(
             "04.2",
             ("put_or_describe",),
-            inside.put_or_describe,
+            put_or_describe,
             _judge_put_or_describe,
             raised=dict.fromkeys(
                 ("TypeError", "PicklingError", "AttributeError"),
@@ -173,7 +378,7 @@ EXERCISES = {
         Exercise(
             "04.3",
             ("predict", "leave"),
-            inside.leave,
+            leave,
             _judge_leave,
             stuck={
                 "join": "with waits=False the process is to end although nobody gets. "
@@ -184,7 +389,7 @@ EXERCISES = {
         Exercise(
             "04.4",
             ("do_tasks",),
-            inside.do_tasks,
+            do_tasks,
             _judge_do_tasks,
             stuck={
                 "get": "after None no message comes: leave the loop then",
@@ -198,7 +403,7 @@ EXERCISES = {
         Exercise(
             "04.5",
             ("in_order",),
-            inside.in_order,
+            in_order,
             _judge_in_order,
             stuck={"get": "each producer ends with None: stop when all of them have"},
             raised={"TypeError": "None is a sentinel, not a pair: look for it first"},

@@ -3,32 +3,67 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+import math
+import sys
+import time
+from contextlib import suppress
+from multiprocessing import active_children
 
-from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead
-from ipc_helpers.trials import patterns
+from ipc_helpers.exercises import (
+    Around,
+    Exercise,
+    Mistake,
+    Seen,
+    Trial,
+    count_unfinished,
+    get_all,
+    listed,
+    returned_instead,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ipc_helpers.checks import Seen
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from typing import Any
 
-_EVEN = [number for number in patterns.NUMBERS if number % 2 == 0]
+    Worker = Callable[..., Any]
+
+
+MESSAGES = ("a", "b", "c", "d")
+
+
+CONSUMERS = 3
+
+
+NUMBERS = (1, 2, 3, 4, 5, 6)
+
+
+TASKS = (4, -1, "nine", 9)
+
+
+WORKERS = 2
+
+
+PAGE = 100_000  # letters: more than a pipe holds
+
+
+_EVEN = [number for number in NUMBERS if number % 2 == 0]
+
+
 _ANSWERS = [(4, 2.0), (-1, "ValueError"), ("nine", "TypeError"), (9, 3.0)]
 
 
-def _counted(count: int, word: str) -> str:
-    return f"{count or 'no'} {word}{'' if count < 2 else 's'}"
-
-
-def _last_put(seen: Seen) -> int | None:
-    """Return the last line that calls put: where a sentinel is put, or should be."""
-    calls = [node for node in ast.walk(ast.parse(seen.cell.source)) if isinstance(node, ast.Call)]
-    puts = ("put", "put_nowait")
-    return max((call.lineno + 1 for call in calls if getattr(call.func, "attr", "") in puts), default=None)
+def send_to_all(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have a producer put four messages for three consumers, and get whatever comes."""
+    queue = ctx.Queue()
+    trial = Trial(ctx, worker, queue, list(MESSAGES), CONSUMERS)
+    return {"messages": get_all(queue, trial), "returned": trial.returned}
 
 
 def _judge_send_to_all(seen: Seen) -> str | Mistake:
     messages = seen.facts["messages"]
-    expected, consumers = list(patterns.MESSAGES), patterns.CONSUMERS
+    expected, consumers = list(MESSAGES), CONSUMERS
     line = seen.line_of("put", "put_nowait", "send_to_all")
     if not messages and (mistake := returned_instead(seen, "send_to_all")):
         return mistake
@@ -57,6 +92,20 @@ def _judge_send_to_all(seen: Seen) -> str | Mistake:
     return f"{len(expected)} messages came in order, and then a sentinel for each of {consumers} consumers"
 
 
+def keep_even(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
+    """Have two workers of a stage share six numbers, with a sentinel for each of them."""
+    inbox, outbox = ctx.Queue(), ctx.Queue()
+    for message in (*NUMBERS, *[None] * WORKERS):
+        inbox.put(message)
+    stage = [Trial(ctx, worker, inbox, outbox) for _ in range(WORKERS)]
+    messages = get_all(outbox, *stage)
+    inbox.cancel_join_thread()  # nobody may get them
+    predicted = Trial(ctx, predict)
+    predicted.is_back(None)
+    returned = next((trial.returned for trial in stage if trial.returned is not None), None)
+    return {"messages": messages, "predicted": predicted.returned, "returned": returned}
+
+
 def _judge_keep_even(seen: Seen) -> str | Mistake:
     messages, predicted = seen.facts["messages"], seen.facts["predicted"]
     numbers = [message for message in messages if message is not None]
@@ -70,8 +119,8 @@ def _judge_keep_even(seen: Seen) -> str | Mistake:
     if sentinels == 0:
         what = "the even numbers came out, and no sentinel, so the stage below would wait for ever"
         return Mistake(what, "a worker that gets None hands it on before it returns", _last_put(seen))
-    if sentinels != patterns.WORKERS:
-        what = f"{_counted(sentinels, 'sentinel')} came out of a stage of {patterns.WORKERS} workers"
+    if sentinels != WORKERS:
+        what = f"{_counted(sentinels, 'sentinel')} came out of a stage of {WORKERS} workers"
         return Mistake(what, "each worker hands on the one None that it got", _last_put(seen))
     if predicted not in ((5, 2), [5, 2]):
         what = (
@@ -82,9 +131,22 @@ def _judge_keep_even(seen: Seen) -> str | Mistake:
     return "3 even numbers and 2 sentinels came out, as you had predicted: the next stage has to count those"
 
 
+def answer(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Give a worker four tasks, two of which raise, and count what is unfinished then."""
+    tasks, results = ctx.JoinableQueue(), ctx.Queue()
+    for task in (*TASKS, None):
+        tasks.put(task)
+    trial = Trial(ctx, worker, tasks, results, _CountingRoot(tasks))
+    messages = get_all(results, trial)
+    pairs = [item for item in messages if isinstance(item, (list, tuple)) and len(item) == 2]
+    counts = {str(task): root.unfinished for task, root in pairs if isinstance(root, _Root)}
+    unfinished = count_unfinished(tasks)
+    return {"results": messages, "counts": counts, "unfinished": unfinished, "returned": trial.returned}
+
+
 def _judge_answer(seen: Seen) -> str | Mistake:
     facts = seen.facts
-    unfinished, counts, put = facts["unfinished"], facts["counts"], len(patterns.TASKS) + 1
+    unfinished, counts, put = facts["unfinished"], facts["counts"], len(TASKS) + 1
     results = [tuple(item) if isinstance(item, list) else item for item in facts["results"]]
     line = seen.line_of("task_done", "answer")
     if not results and (mistake := returned_instead(seen, "answer")):
@@ -96,7 +158,7 @@ def _judge_answer(seen: Seen) -> str | Mistake:
     if unfinished == put:
         what = f"task_done() was never called: join() would wait for {put} messages"
         return Mistake(what, "call it once for each message that you got", line)
-    first, last = (str(patterns.TASKS[number]) for number in (0, -1))
+    first, last = (str(TASKS[number]) for number in (0, -1))
     if counts.get(first, put) < put:
         what = f"task_done() was called for the task {first} before its answer was there"
         return Mistake(what, "join() returns too early then: call the function first", line)
@@ -115,10 +177,27 @@ def _judge_answer(seen: Seen) -> str | Mistake:
     return "all 4 tasks came back, 2 of them with the name of an exception, and nothing is left unfinished"
 
 
+def run_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have four tasks answered by two workers, the first task last of all."""
+    pages = _Pages(ctx)
+    trial = Trial(ctx, Around(_with_brief_answers, worker), ctx, pages, list(MESSAGES), WORKERS)
+    trial.is_back(None)
+    trial.process.join()
+    said = []
+    while not pages.log.empty():
+        said.append(pages.log.get())
+    return {
+        "answers": trial.returned,
+        "alive": trial.children,
+        "started": said.count("started"),
+        "ended": said.count("ended"),
+    }
+
+
 def _judge_run_tasks(seen: Seen) -> str | Mistake:
     answers = seen.facts["answers"]
-    expected = [message.upper() for message in patterns.MESSAGES]
-    if answers == dict(zip(patterns.MESSAGES, expected, strict=True)):
+    expected = [message.upper() for message in MESSAGES]
+    if answers == dict(zip(MESSAGES, expected, strict=True)):
         what = "the function returned a dictionary"
         hint = "look each task up in it, in the order of todo, and return the list"
         return Mistake(what, hint, seen.line_of("run_tasks"))
@@ -137,16 +216,29 @@ def _judge_run_tasks(seen: Seen) -> str | Mistake:
             what = f"for the tasks a, b, c and d, {listed(answers)} came back"
         hint = "get as many results as there are tasks, and return one answer for each task"
         return Mistake(what, hint, seen.line_of("empty", "get", "run_tasks"))
-    if seen.facts["started"] != patterns.WORKERS:
-        what = f"{patterns.WORKERS} workers were to be started, and {seen.facts['started']} did"
+    if seen.facts["started"] != WORKERS:
+        what = f"{WORKERS} workers were to be started, and {seen.facts['started']} did"
         return Mistake(what, "start as many as the last argument says", seen.line_of("start", "run_tasks"))
-    if seen.facts["ended"] != patterns.WORKERS:
-        what = f"{_counted(patterns.WORKERS - seen.facts['ended'], 'worker')} did not get a sentinel"
+    if seen.facts["ended"] != WORKERS:
+        what = f"{_counted(WORKERS - seen.facts['ended'], 'worker')} did not get a sentinel"
         return Mistake(what, "put one None for each of them, and let them end by it", _last_put(seen))
     if seen.facts["alive"]:
         what = f"{_counted(seen.facts['alive'], 'worker')} still ran when the function returned"
         return Mistake(what, "join each of them, once all results are got", seen.line_of("start"))
     return "the answers came back in the order of the tasks, and by then both workers had ended"
+
+
+def finish(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Watch over three workers: one has answered and ended, one answers late, and one dies late."""
+    begun, go = ctx.Event(), ctx.Semaphore(0)
+    trial = Trial(ctx, Around(_with_crew, worker), ctx, begun, go)
+    begun.wait()
+    trial.is_back(0.5)  # who takes a worker that is at work for a dead one has asked the spare one by now
+    for _ in range(2):
+        go.release()
+    trial.is_back(None)
+    noted = trial.returned if isinstance(trial.returned, tuple) and len(trial.returned) == 2 else (None, [])
+    return {"answers": noted[0], "asked": noted[1]}
 
 
 def _judge_finish(seen: Seen) -> str | Mistake:
@@ -178,17 +270,154 @@ def _judge_finish(seen: Seen) -> str | Mistake:
     return "'a' and 'b' were done once, and 'c', whose worker had died, was done by the spare one"
 
 
+# What the readers' workers are given.
+
+
+class _Root(float):
+    """An answer, which carries along how many messages were unfinished when it was asked for."""
+
+    unfinished = 0
+
+
+class _CountingRoot:
+    def __init__(self, tasks: Any) -> None:
+        self.tasks = tasks
+
+    def __call__(self, task: Any) -> _Root:
+        unfinished = count_unfinished(self.tasks)
+        for _ in range(unfinished):
+            self.tasks._unfinished_tasks.release()
+        root = _Root(math.sqrt(task))
+        root.unfinished = unfinished
+        return root
+
+
+class _Pages:
+    """A worker that answers a letter with a page of it; it says when it starts, and when it got its None."""
+
+    def __init__(self, ctx: Any) -> None:
+        self.__name__ = "write_pages"
+        self.log = ctx.SimpleQueue()
+        self.another = ctx.Semaphore(0)
+
+    def __call__(self, tasks: Any, results: Any) -> None:
+        self.log.put("started")
+        for task in iter(tasks.get, None):
+            if task == MESSAGES[0]:
+                self.another.acquire(timeout=5)  # a worker alone would wait for itself
+                time.sleep(0.2)  # the other one's feeder thread writes meanwhile
+            results.put((task, str(task).upper() * PAGE))
+            self.another.release()
+        self.log.put("ended")
+        time.sleep(0.5)  # who does not join is seen
+
+
+def answer_and_end(end: Connection[Any, Any], go: Any) -> None:
+    """Answer one request, and end."""
+    end.send(end.recv().upper())
+
+
+def answer_late(end: Connection[Any, Any], go: Any) -> None:
+    """Answer the first request when the time has come, then wait for more until None comes."""
+    with suppress(EOFError, OSError):
+        for request in iter(end.recv, None):
+            go.acquire()
+            end.send(request.upper())
+            go.release()
+
+
+def die_late(end: Connection[Any, Any], go: Any) -> None:
+    """Take one request, and end with exit code 3 when the time has come, without an answer."""
+    end.recv()
+    go.acquire()
+    sys.exit(3)
+
+
+def stand_in(end: Connection[Any, Any], asked: Any) -> None:
+    """Note each request and answer it, until None comes."""
+    with suppress(EOFError, OSError):
+        for request in iter(end.recv, None):
+            asked.put(request)
+            end.send(str(request).upper())
+
+
+# What runs around a worker, in its process.
+
+
+def _with_brief_answers(worker: Worker, *args: Any) -> Any:
+    try:
+        return _brief(worker(*args))
+    except BaseException:
+        _end_children()  # or what was raised would be covered up by the wait for them
+        raise
+
+
+def _with_crew(worker: Worker, ctx: Any, begun: Any, go: Any) -> tuple[Any, list[Any]]:
+    asked = ctx.SimpleQueue()
+    crew, kept = {}, []  # the workers' ends stay open here, as copies do after a fork
+    for request, target in (("a", answer_and_end), ("b", answer_late), ("c", die_late)):
+        end, workers_end = ctx.Pipe()
+        child = ctx.Process(target=target, args=(workers_end, go))
+        child.start()
+        end.send(request)
+        crew[request] = (end, child)
+        kept.append(workers_end)
+    spare, workers_end = ctx.Pipe()
+    kept.append(workers_end)
+    ctx.Process(target=stand_in, args=(workers_end, asked), daemon=True).start()
+    crew["a"][1].join()
+    begun.set()
+    try:
+        returned = _brief(worker(crew, spare))
+    finally:
+        _end_children()
+    requests = []
+    while not asked.empty():
+        requests.append(asked.get())
+    return returned, requests
+
+
+def _end_children() -> None:
+    for child in active_children():
+        child.kill()
+        child.join()
+
+
+def _brief(value: Any) -> Any:
+    """Return a value that can be pickled: long texts by their first letters, other objects by their types."""
+    if isinstance(value, str):
+        return value if len(value) < PAGE else value[0]
+    if isinstance(value, (list, tuple)):
+        return type(value)(_brief(item) for item in value) if type(value) in (list, tuple) else "…"
+    if isinstance(value, dict):
+        return {_brief(key): _brief(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, (int, float)) else f"<{type(value).__name__}>"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count or 'no'} {word}{'' if count < 2 else 's'}"
+
+
+def _last_put(seen: Seen) -> int | None:
+    """Return the last line that calls put: where a sentinel is put, or should be."""
+    calls = [node for node in ast.walk(ast.parse(seen.cell.source)) if isinstance(node, ast.Call)]
+    puts = ("put", "put_nowait")
+    return max((call.lineno + 1 for call in calls if getattr(call.func, "attr", "") in puts), default=None)
+
+
 _WAIT_FOR_BOTH = (
     "one worker answers and lives on, another dies and says nothing. "
     "What do you have to wait for, to learn of either?"
 )
+
+
 EXERCISES = {
     exercise.key: exercise
     for exercise in (
         Exercise(
             "05.1",
             ("send_to_all",),
-            patterns.send_to_all,
+            send_to_all,
             _judge_send_to_all,
             raised={
                 "TypeError": "consumers is a number, and messages is a list",
@@ -198,7 +427,7 @@ EXERCISES = {
         Exercise(
             "05.2",
             ("predict", "keep_even"),
-            patterns.keep_even,
+            keep_even,
             _judge_keep_even,
             stuck={"get": "after None, no message comes for this worker: hand it on, and return"},
             raised={
@@ -209,7 +438,7 @@ EXERCISES = {
         Exercise(
             "05.3",
             ("answer",),
-            patterns.answer,
+            answer,
             _judge_answer,
             stuck={
                 "get": "after None no message comes: return then",
@@ -223,7 +452,7 @@ EXERCISES = {
         Exercise(
             "05.4",
             ("run_tasks",),
-            patterns.run_tasks,
+            run_tasks,
             _judge_run_tasks,
             stuck={
                 "get": "one result comes for each task, and no sentinel after them: count",
@@ -238,7 +467,7 @@ EXERCISES = {
         Exercise(
             "05.5",
             ("finish",),
-            patterns.finish,
+            finish,
             _judge_finish,
             stuck={
                 "recv": "nothing comes from a worker that died, nor from one that was not asked; and no "

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
 
-from ipc_helpers.checks import Exercise, Mistake, listed, returned_instead
-from ipc_helpers.trials import NOTHING, queues
+from ipc_helpers.exercises import (
+    NOTHING,
+    Exercise,
+    Mistake,
+    Seen,
+    Trial,
+    get_all,
+    listed,
+    returned_instead,
+)
+from ipc_helpers.workers.queues import put_blobs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ipc_helpers.checks import Seen
+    from collections.abc import Callable
+    from typing import Any
+
+    Worker = Callable[..., Any]
+
+
+BLOB = bytes(100_000)  # more than a pipe holds
+
+
+BLOBS = 4
+
+
+def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have a producer put five numbers and its sentinel."""
+    queue = ctx.Queue()
+    trial = Trial(ctx, worker, queue, 5)
+    return {"messages": get_all(queue, trial), "returned": trial.returned}
 
 
 def _judge_send_numbers(seen: Seen) -> str | Mistake:
@@ -30,6 +56,19 @@ def _judge_send_numbers(seen: Seen) -> str | Mistake:
     )
 
 
+def add_up(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Give a consumer numbers, the first of which comes late, and a sentinel."""
+    numbers, results = ctx.Queue(), ctx.Queue()
+    trial = Trial(ctx, worker, numbers, results)
+    trial.wait_until_up()
+    trial.is_back(0.5)  # a consumer that takes an empty queue for the end is back by now
+    for number in (1, 2, 3, 4, None):
+        numbers.put(number)
+        time.sleep(0.05)
+    numbers.cancel_join_thread()  # nobody may get them
+    return {"results": get_all(results, trial), "returned": trial.returned}
+
+
 def _judge_add_up(seen: Seen) -> str | Mistake:
     results, returned = seen.facts["results"], seen.facts["returned"]
     if results == [10]:
@@ -48,9 +87,16 @@ def _judge_add_up(seen: Seen) -> str | Mistake:
     return Mistake(f"of 1, 2, 3 and 4 came {got}", hint, seen.line_of("put", "add_up"))
 
 
+def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have a worker start a producer of large messages, and get them all."""
+    trial = Trial(ctx, worker, ctx, put_blobs)
+    trial.is_back(None)
+    return {"returned": trial.returned, "alive": trial.children}
+
+
 def _judge_collect(seen: Seen) -> str | Mistake:
     returned = seen.facts["returned"]
-    expected = queues.BLOBS * len(queues.BLOB)
+    expected = BLOBS * len(BLOB)
     if returned != expected:
         hint = "get until the sentinel, add up the lengths, and return the sum"
         what = f"the worker returned {returned!r}, not the {expected:,} bytes that were put"
@@ -58,7 +104,24 @@ def _judge_collect(seen: Seen) -> str | Mistake:
     if seen.facts["alive"]:
         hint = "when all messages are got, join the producer"
         return Mistake("the producer still ran when the worker returned", hint, seen.line_of("start"))
-    return f"{returned:,} bytes in {queues.BLOBS} messages were got, and the producer had ended"
+    return f"{returned:,} bytes in {BLOBS} messages were got, and the producer had ended"
+
+
+def fill(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
+    """Have a producer fill a queue for three messages, get two of them, and have it filled again."""
+    queue = ctx.Queue(maxsize=3)
+    counts = []
+    for got in (2, 3):
+        trial = Trial(ctx, worker, queue)
+        trial.is_back(None)
+        counts.append(trial.returned)
+        for _ in range(got):
+            if counts[-1] is None or not queue._reader.poll(1):
+                break
+            queue.get(timeout=60)
+    predicted = Trial(ctx, predict)
+    predicted.is_back(None)
+    return {"counts": counts, "predicted": predicted.returned}
 
 
 def _judge_fill(seen: Seen) -> str | Mistake:
@@ -74,6 +137,18 @@ def _judge_fill(seen: Seen) -> str | Mistake:
         hint = "maxsize is the number of messages that wait; a get() makes room for one more"
         return Mistake(what, hint, seen.line_of("predict"))
     return "the queue took 3 messages, and 2 more after two gets, as you had predicted"
+
+
+def send_or_give_up(ctx: Any, worker: Worker) -> dict[str, Any]:
+    """Have a producer send to nobody, and then to a consumer that is slow but comes in time."""
+    alone, slow = ctx.Queue(maxsize=2), ctx.Queue(maxsize=1)
+    without = Trial(ctx, worker, alone, ["a", "b", "c", "d"], 0.3)
+    without.is_back(None)
+    sent = get_all(alone, without)
+    patient = Trial(ctx, worker, slow, ["a", "b", "c"], 30)
+    time.sleep(0.5)
+    got = get_all(slow, patient)
+    return {"sent": sent, "left": without.returned, "got": got, "left_in_time": patient.returned}
 
 
 def _judge_send_or_give_up(seen: Seen) -> str | Mistake:
@@ -104,14 +179,14 @@ EXERCISES = {
         Exercise(
             "02.1",
             ("send_numbers",),
-            queues.send_numbers,
+            send_numbers,
             _judge_send_numbers,
             raised={"ValueError": "after close() nothing can be put: close the queue last, or not at all"},
         ),
         Exercise(
             "02.2",
             ("add_up",),
-            queues.add_up,
+            add_up,
             _judge_add_up,
             stuck={"get": "the last message is None: leave the loop when it comes"},
             raised={"TypeError": "None is the sentinel, not a number: look for it before you add"},
@@ -119,7 +194,7 @@ EXERCISES = {
         Exercise(
             "02.3",
             ("collect",),
-            queues.collect,
+            collect,
             _judge_collect,
             stuck={
                 "join": "the producer ends once all its messages are in the pipe. Get them first, then join",
@@ -129,7 +204,7 @@ EXERCISES = {
         Exercise(
             "02.4",
             ("predict", "fill"),
-            queues.fill,
+            fill,
             _judge_fill,
             stuck={"put": "put() waits for room. Which method raises queue.Full at once?"},
             raised={
@@ -140,7 +215,7 @@ EXERCISES = {
         Exercise(
             "02.5",
             ("send_or_give_up",),
-            queues.send_or_give_up,
+            send_or_give_up,
             _judge_send_or_give_up,
             stuck={"put": "give put() a timeout"},
             raised={"Full": "catch queue.Full, and return what is left"},
