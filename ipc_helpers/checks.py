@@ -12,28 +12,24 @@ import ast
 import html
 import multiprocessing
 import os
-import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ipc_helpers import worker_cells
 from ipc_helpers.diagnosis import diagnose
-from ipc_helpers.exercises import Exercise, Mistake, Place, Seen
+from ipc_helpers.exercises import EXERCISES, Seen, line_of
 
 if TYPE_CHECKING:
+    from ipc_helpers.diagnosis import Diagnosis, ObservedProcess
+    from ipc_helpers.exercises import Exercise
     from ipc_helpers.worker_cells import WorkerCell
 
 
-_CHAPTERS = {
-    "01": "processes",
-    "02": "queues",
-    "03": "pipes",
-    "04": "inside",
-    "05": "patterns",
-    "06": "pitfalls",
-}
-_STUCK = {
+CHAPTERS = ("processes", "queues", "pipes", "inside", "patterns", "pitfalls")
+"""Of :mod:`ipc_helpers.exercises`, in their order."""
+
+_HINTS = {
     "get": "a get() waits until a message comes. Let a sentinel, or a count, say which message is the last",
     "recv": "it waits for a message, or for the end of the pipe, which comes once each copy of the other "
     "endpoint is closed",
@@ -41,15 +37,7 @@ _STUCK = {
     "put": "the queue is full, and nobody gets. Who is meant to?",
     "send": "the pipe is full, and nobody receives. Who is meant to?",
     "join": "the process that it joins can't end. Get what that process sends first, then join",
-    "": "does its loop ever end",
-}
-_METHODS = {
-    **{name: name for name in ("get", "put", "send", "recv", "poll", "join")},
-    **dict.fromkeys(("recv_bytes", "recv_bytes_into"), "recv"),
-    **{"send_bytes": "send", "wait": "poll", "feeder's join": "join"},
-}
-"""The last part of what a stuck process called, and whose hint it gets."""
-_RAISED = {
+    "running": "does its loop ever end",
     "NotImplementedError": "one part of the cell is still to be written",
     "NameError": "a worker's cell is a module of its own. What it uses has to be imported or defined in it",
     "ModuleNotFoundError": "a worker's cell is a module of its own, and can import what a script can",
@@ -59,6 +47,15 @@ _RAISED = {
     "BrokenPipeError": "the other endpoint is closed already",
     "TypeError": "look at what the line was given; is it a sentinel",
 }
+"""Where an exercise has no better one: by what a stuck process called, and by the type of an exception."""
+_LIKE = {
+    "recv_bytes": "recv",
+    "recv_bytes_into": "recv",
+    "send_bytes": "send",
+    "wait": "poll",
+    "feeder's join": "join",
+}
+"""What a stuck process called, and whose hint it gets."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +93,9 @@ class NotRightError(AssertionError):
 
 def exercises() -> dict[str, Exercise]:
     """Return all exercises by their keys, in the order of the chapters."""
-    found: dict[str, Exercise] = {}
-    for module in _CHAPTERS.values():
-        found |= import_module(f"ipc_helpers.exercises.{module}").EXERCISES
-    return found
+    for chapter in CHAPTERS:
+        import_module(f"ipc_helpers.exercises.{chapter}")
+    return dict(sorted(EXERCISES.items()))
 
 
 def check(key: str) -> Verdict:
@@ -127,10 +123,10 @@ def check(key: str) -> Verdict:
     """
     if not isinstance(key, str):
         raise TypeError(f"key must be a string, not {key!r}")
-    chapter = _CHAPTERS.get(key.partition(".")[0]) if re.fullmatch(r"\d\d\.\d", key) else None
-    known = import_module(f"ipc_helpers.exercises.{chapter}").EXERCISES if chapter else exercises()
+    known = exercises()
     if key not in known:
-        raise ValueError(f"key must be the number of an exercise ({', '.join(known)}), not {key!r}")
+        near = [number for number in known if number[:3] == key[:3]] or known
+        raise ValueError(f"key must be the number of an exercise ({', '.join(near)}), not {key!r}")
     return run(known[key], worker_cells.find(known[key].defines[0]))
 
 
@@ -167,64 +163,64 @@ def _verdict(exercise: Exercise, cell: WorkerCell | None) -> Verdict:
         what = f"no cell has defined {exercise.defines[0]}"
         return Verdict(False, f"Not yet run: {what}. Run the exercise's worker cell, then this one.")
     if cell.error is not None:
-        return _wrong(_unreadable(cell))
+        return _unreadable(cell)
     missing = [name for name in exercise.defines if not callable(getattr(cell.module, name, None))]
     if missing:
-        return _wrong(Mistake(f"the cell defines no function {missing[0]}", "keep the name that was given"))
+        return _wrong(f"the cell defines no function {missing[0]}", "keep the name that was given")
     line = _unwritten_line(cell.source, exercise.defines)
     if line is not None:
         return Verdict(
             False, f"Not yet written: line {line} of the worker's cell is where your code goes.", line
         )
-    seen = _try(exercise, cell)
-    # One that raised in no line of the cell may belong to the trial, whose judge knows what it means.
-    own = [place for place in seen.raised if place.line is not None]
-    if own:
-        return _wrong(_raised(exercise, seen, own[0]))
-    found = exercise.judge(seen) if seen.facts else None
-    if isinstance(found, str):
-        return Verdict(True, f"Right: {found}.")
-    if found is None and seen.raised:
-        return _wrong(_raised(exercise, seen, seen.raised[0]))
-    return _wrong(found or _stuck(exercise, seen))
+    return _try(exercise, cell)
 
 
-def _try(exercise: Exercise, cell: WorkerCell) -> Seen:
-    """Run the trial; return what was seen."""
+def _try(exercise: Exercise, cell: WorkerCell) -> Verdict:
+    """Run the trial; say what was seen."""
     functions = [getattr(cell.module, name) for name in exercise.defines]
     context = multiprocessing.get_context("spawn")
     diagnosis = diagnose(exercise.trial, context, *functions, deadline=exercise.deadline)
-    stuck, raised = [], []
+    raised, stuck = [], []
     for process in diagnosis.processes:
         line = next((number for file, number in process.lines if file == cell.path), None)
         if line is None and process.name == diagnosis.processes[0].name:
-            continue
+            continue  # the trial's own process
         if process.error[0]:
-            raised.append(Place(process.name, line, "", *process.error))
+            raised.append((process, line))
         elif process.state == "stuck":
-            stuck.append(Place(process.name, line, process.call))
-    facts = diagnosis.returned if isinstance(diagnosis.returned, dict) else {}
-    return Seen(facts, tuple(stuck), tuple(raised), cell, diagnosis)
+            stuck.append((process, line))
+    for places in (raised, stuck):
+        places.sort(key=lambda place: place[1] is None)  # those in the cell first
+    facts = diagnosis.returned
+    # One that raised in no line of the cell may belong to the trial, whose judge knows what it means.
+    if raised and (raised[0][1] or not facts):
+        return _raised(exercise, cell, *raised[0])
+    if not facts:
+        return _stuck(exercise, cell, stuck, diagnosis)
+    found = exercise.judge(Seen(cell.source, diagnosis.cause), **facts)
+    if isinstance(found, str):
+        return Verdict(True, f"Right: {found}.")
+    return _wrong(found.what, found.hint, line_of(cell.source, *found.at, exercise.worker, last=found.last))
 
 
-def _wrong(mistake: Mistake) -> Verdict:
-    where = f", line {mistake.line}" if mistake.line else ""
-    hint = mistake.hint + ("" if mistake.hint.endswith("?") else ".")
-    return Verdict(False, f"Not yet right{where}: {mistake.what}. Hint: {hint}", mistake.line)
+def _wrong(what: str, hint: str, line: int | None = None) -> Verdict:
+    where = f", line {line}" if line else ""
+    stop = "" if hint.endswith("?") else "."
+    return Verdict(False, f"Not yet right{where}: {what}. Hint: {hint}{stop}", line)
 
 
-def _unreadable(cell: WorkerCell) -> Mistake:
-    """Return what is wrong with a cell that could not be made into a module."""
+def _unreadable(cell: WorkerCell) -> Verdict:
+    """Say what is wrong with a cell that could not be made into a module."""
     error = cell.error
     if isinstance(error, SyntaxError):
-        return Mistake(
+        return _wrong(
             f"Python can't read the cell ({error.msg})",
             "run the cell by itself: Python points at the place, which may be a line before",
             cell.line,
         )
     kind = type(error).__name__
-    hint = _RAISED.get(kind, "run the cell by itself, and read the last line of its error")
-    return Mistake(f"the cell raised {kind} as it was imported ({error})", hint, cell.line)
+    hint = _HINTS.get(kind, "run the cell by itself, and read the last line of its error")
+    return _wrong(f"the cell raised {kind} as it was imported ({error})", hint, cell.line)
 
 
 def _unwritten_line(source: str, names: tuple[str, ...]) -> int | None:
@@ -246,27 +242,33 @@ def _is_empty(statement: ast.stmt) -> bool:
     )
 
 
-def _raised(exercise: Exercise, seen: Seen, place: Place) -> Mistake:
-    hint = exercise.raised.get(place.kind) or _RAISED.get(place.kind) or "read what the exception says"
-    text = f" ({place.message})" if place.message else ""
+def _raised(exercise: Exercise, cell: WorkerCell, process: ObservedProcess, line: int | None) -> Verdict:
+    kind, message = process.error
+    hint = exercise.hints.get(kind) or _HINTS.get(kind) or "read what the exception says"
+    text = f" ({message})" if message else ""
     # Without a line of the cell it was called wrongly: with too few arguments, for example.
-    line = place.line or seen.line_of("Process", *exercise.defines)
-    return Mistake(f"{place.name} raised {place.kind}{text}", hint, line)
+    line = line or line_of(cell.source, "Process", *exercise.defines)
+    return _wrong(f"{process.name} raised {kind}{text}", hint, line)
 
 
-def _stuck(exercise: Exercise, seen: Seen) -> Mistake:
+def _stuck(
+    exercise: Exercise,
+    cell: WorkerCell,
+    stuck: list[tuple[ObservedProcess, int | None]],
+    diagnosis: Diagnosis,
+) -> Verdict:
     """Say where a worker was that had to be ended."""
-    own_lines_first = sorted(seen.stuck, key=lambda place: place.line is None)
-    for place in own_lines_first:
-        called = place.call.rpartition(".")[2]
-        method = _METHODS.get(called, "")
-        hint = exercise.stuck.get(method) or _STUCK[method]
-        if place.line is not None:
-            where = f"waits in {called}() for ever" if method else "was still running"
-            return Mistake(f"{place.name} {where}", hint, place.line)
-        if place.call == "feeder's join":
-            what = f"{place.name} can't end: its messages are still to be got"
-            return Mistake(what, hint, seen.line_of("join", "put", *exercise.defines))
-    return Mistake(
-        seen.diagnosis.cause, seen.diagnosis.remedy or "look at each wait", seen.line_of(*exercise.defines)
-    )
+    for process, line in stuck:
+        called = process.call.rpartition(".")[2]
+        method = _LIKE.get(called, called)
+        if method not in _HINTS:
+            method = "running"
+        hint = exercise.hints.get(method) or _HINTS[method]
+        if line is not None:
+            where = "was still running" if method == "running" else f"waits in {called}() for ever"
+            return _wrong(f"{process.name} {where}", hint, line)
+        if process.call == "feeder's join":
+            what = f"{process.name} can't end: its messages are still to be got"
+            return _wrong(what, hint, line_of(cell.source, "join", "put", exercise.worker))
+    hint = diagnosis.remedy or "look at each wait"
+    return _wrong(diagnosis.cause, hint, line_of(cell.source, exercise.worker))

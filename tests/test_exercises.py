@@ -27,7 +27,7 @@ MODULES = {path.stem: path for path in sorted(SOLUTIONS.glob("*.ipynb"))}
 COPIES = sorted(EXERCISES.glob("*.ipynb"))
 KNOWN = checks.exercises()
 CASES: dict[str, Cases] = {}
-for module in checks._CHAPTERS.values():
+for module in checks.CHAPTERS:
     CASES |= import_module(f"exercise_cases.{module}").CASES
 MAGIC = "%%worker\n"
 AT_ONCE = 6  # trials that run beside each other: they wait more than they compute

@@ -1,28 +1,177 @@
-"""What runs a reader's worker when an exercise is checked: a module per chapter, and what they share.
+"""The exercises: a module per chapter, with the trial of each exercise and directly after it its judge.
 
 A trial is the function that :func:`~ipc_helpers.diagnosis.diagnose` runs. It takes a context and the
 reader's functions, starts these in processes of their own, and returns what it saw as a dictionary. Where
 it waits, it waits without a limit, so that a tree in which nothing can move is told from one that is slow.
+
+A judge turns these facts into words. It starts nothing: it takes :class:`Seen`, and the facts as its other
+parameters, and returns what was seen of a right worker, a sentence without its full stop, or the
+:class:`Mistake`. It accepts every correct way to write the worker.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
-from dataclasses import dataclass, field
 from multiprocessing import active_children, connection
 from queue import Empty
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
+    from typing import Any
 
-    from ipc_helpers.diagnosis import Diagnosis
-    from ipc_helpers.worker_cells import WorkerCell
-
+EXERCISES: dict[str, Exercise] = {}
+"""By their keys: those of the chapters whose modules are imported."""
+DEADLINE = 20.0
+"""Seconds that a trial may take, with room for a class on one server. A stuck one is ended long before."""
 NOTHING = "(nothing)"
 """Stands for what a worker returned as long as it has not returned."""
+
+
+class Exercise:
+    """One exercise: what its cell has to define, how that is tried, and what to say of it.
+
+    It decorates its judge, which declares it.
+
+    Parameters
+    ----------
+    key : str
+        The chapter's number and its own: "02.1".
+    trial : callable
+        Takes a context and the functions that the reader writes, and returns facts as a dictionary. It has
+        the worker's name.
+    *defines : str
+        These functions, in the order in which the trial takes them; without any, the worker alone.
+    deadline : float
+        Seconds for its trial.
+    **hints : str
+        Those that fit this exercise better than the general ones: by the method that a stuck process was in
+        ("get"; "running" for code of its own), and by the type of an exception.
+    """
+
+    judge: Callable[..., str | Mistake]
+
+    def __init__(
+        self,
+        key: str,
+        trial: Callable[..., dict[str, Any]],
+        *defines: str,
+        deadline: float = DEADLINE,
+        **hints: str,
+    ) -> None:
+        self.key, self.trial, self.worker = key, trial, trial.__name__
+        self.defines = defines or (self.worker,)
+        self.deadline, self.hints = deadline, hints
+
+    def __call__(self, judge: Callable[..., str | Mistake]) -> Callable[..., str | Mistake]:
+        """Take the judge, and return it."""
+        self.judge = judge
+        EXERCISES[self.key] = self
+        return judge
+
+
+class Seen:
+    """What a judge is told beside the facts.
+
+    Parameters
+    ----------
+    source : str
+        The worker's cell.
+    cause : str
+        What the diagnosis says.
+    """
+
+    def __init__(self, source: str, cause: str = "") -> None:
+        self.source, self.cause = source, cause
+
+    def calls(self, *names: str) -> bool:
+        """Say whether the cell calls one of these functions or methods."""
+        return line_of(self.source, *names) is not None
+
+
+class Mistake:
+    """What is wrong with a worker.
+
+    Parameters
+    ----------
+    what : str
+        A sentence without its full stop.
+    hint : str
+        What to think about, in the same form.
+    *at : str
+        The functions or methods whose first call or definition in the cell it is about, in the order of
+        preference; without any in the cell, it is about the worker's definition.
+    last : bool
+        Whether it is about the last call instead.
+    """
+
+    def __init__(self, what: str, hint: str, *at: str, last: bool = False) -> None:
+        self.what, self.hint, self.at, self.last = what, hint, at, last
+
+
+def line_of(source: str, *names: str, last: bool = False) -> int | None:
+    """Return the line of a cell that calls one of these functions or methods, or defines one.
+
+    Parameters
+    ----------
+    source : str
+        The cell, without ``%%worker``.
+    *names : str
+        In the order of preference. "put" stands for put_nowait, too, and "get" for get_nowait.
+    last : bool
+        Whether the last such line is meant, and not the first.
+
+    Returns
+    -------
+    int or None
+        As JupyterLab counts: ``%%worker`` is line 1. None when there is none.
+    """
+    import ast  # the parent alone needs it
+
+    places = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            function = node.func
+            called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            places.append((called.removesuffix("_nowait"), node.lineno + 1))
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            places.append((node.name, node.lineno + 1))
+    for name in names:
+        if lines := [line for found, line in places if found == name]:
+            return max(lines) if last else min(lines)
+    return None
+
+
+# What judges say in more than one exercise.
+
+
+def returned_instead(
+    returned: Any, hint: str = "nobody sees what a process returns; put it into the queue"
+) -> Mistake | None:
+    """Return what is wrong with a worker that put nothing, where it returned something."""
+    if returned is None or returned == NOTHING:
+        return None
+    return Mistake(f"the worker returned {short(returned)}, and put nothing", hint)
+
+
+def as_list(value: Any) -> Any:
+    """Return a list for a tuple, which is as right, and another value as it is."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def short(value: object) -> str:
+    """Return the ``repr`` of what a worker made, cut where it is long."""
+    text = repr(value)
+    return text if len(text) < 80 else text[:60] + " …"
+
+
+def listed(values: object) -> str:
+    """Return "1, 2, None" for a list or a tuple, "nothing" for an empty one, and another value alone."""
+    return ", ".join(map(short, values if isinstance(values, (list, tuple)) else [values])) or "nothing"
+
+
+# What trials have in common.
 
 
 class Trial:
@@ -32,13 +181,15 @@ class Trial:
     ----------
     ctx : multiprocessing.context.BaseContext
         With its start method.
-    function : callable
-        The worker.
+    worker : callable
+        The reader's. The process has its name.
     *args
         Its arguments.
-    stays : bool
-        Whether the process waits for :meth:`let_go` after its function has returned: then a worker that
-        forgot to close its end of a pipe is not covered up by the end of its process.
+    around : callable, optional
+        Is called in its place, with the worker and the arguments; returns what the worker returned, and a
+        dictionary of what it noted itself.
+    about : str
+        Words after the name, where a trial runs the same worker twice: when, or with what.
 
     Attributes
     ----------
@@ -46,17 +197,27 @@ class Trial:
         It runs.
     returned : object
         What the worker returned, once :meth:`is_back` said so; its ``repr`` where it can't be pickled.
+    noted : dict
+        What was noted around it; empty as long as it has not returned.
     children : int
         How many processes that the worker had started were alive when it returned.
     """
 
-    def __init__(self, ctx: Any, function: Callable[..., Any], *args: Any, stays: bool = False) -> None:
+    def __init__(
+        self,
+        ctx: Any,
+        worker: Callable[..., Any],
+        *args: Any,
+        around: Callable[..., tuple[Any, dict[str, Any]]] | None = None,
+        about: str = "",
+    ) -> None:
         self.returned: Any = NOTHING
+        self.noted: dict[str, Any] = {}
         self.children = 0
         self._is_up = False
-        self._end, theirs = ctx.Pipe()
-        name = getattr(function, "__name__", "worker")
-        self.process = ctx.Process(target=_work, args=(function, args, theirs, stays), name=name)
+        self.end, theirs = ctx.Pipe()
+        name = getattr(worker, "__name__", "worker") + about
+        self.process = ctx.Process(target=_work, args=(worker, args, around, theirs), name=name)
         self.process.start()
         theirs.close()
 
@@ -77,49 +238,42 @@ class Trial:
             pass
         return self.returned is not NOTHING or not self.process.is_alive()
 
+    def wait(self) -> Any:
+        """Wait until the worker has returned, or its process has ended; return what it returned."""
+        self.is_back(None)
+        return self.returned
+
+    def exit_code(self) -> int | None:
+        """Wait until its process has ended; return its exit code."""
+        self.is_back(None)
+        self.process.join()
+        exitcode: int | None = self.process.exitcode
+        return exitcode
+
     def _take(self, timeout: float | None) -> bool:
         """Wait for what the process tells; say whether there was anything."""
-        if connection.wait([self._end, self.process.sentinel], timeout):
+        if connection.wait([self.end, self.process.sentinel], timeout):
             # It ended without returning: poll() says so by an exception on Windows, recv() elsewhere.
             with contextlib.suppress(EOFError, BrokenPipeError):
-                if self._end.poll():
-                    told = self._end.recv()
+                if self.end.poll():
+                    told = self.end.recv()
                     self._is_up = True
                     if told is not None:
-                        self.returned, self.children = told
+                        self.returned, self.noted, self.children = told
                     return True
         return False
 
-    def let_go(self) -> None:
-        """Have a process that stays go on to its end, and wait for that."""
-        self._end.close()
-        self.process.join()
 
-
-class Around:
-    """A worker with something around it; its process is still called by the worker's own name.
-
-    Parameters
-    ----------
-    function : callable
-        Is called with the worker, what is given, and the worker's arguments.
-    worker : callable
-        The reader's.
-    *given
-        For the function.
-    about : str
-        Words after the name, where a trial runs the same worker twice: when, or with what.
-    """
-
-    def __init__(
-        self, function: Callable[..., Any], worker: Callable[..., Any], *given: Any, about: str = ""
-    ) -> None:
-        self._function, self._worker, self._given = function, worker, given
-        self.__name__ = getattr(worker, "__name__", "worker") + about
-
-    def __call__(self, *args: Any) -> Any:
-        """Call the function with all of them."""
-        return self._function(self._worker, *self._given, *args)
+def _work(
+    worker: Callable[..., Any], args: tuple[Any, ...], around: Callable[..., Any] | None, end: Connection
+) -> None:
+    end.send(None)  # it is up
+    returned, noted = around(worker, *args) if around else (worker(*args), {})
+    children = len(active_children())
+    try:
+        end.send((returned, noted, children))
+    except Exception:  # what pickle raises depends on the value
+        end.send((repr(returned), noted, children))
 
 
 def get_all(queue: Any, *workers: Trial) -> list[Any]:
@@ -141,7 +295,7 @@ def get_all(queue: Any, *workers: Trial) -> list[Any]:
     # A worker that has returned may still have messages in its deque: its process ends once they are written.
     while pending := [worker for worker in workers if worker.process.is_alive()]:
         ends = [worker.process.sentinel for worker in pending]
-        ends += [worker._end for worker in pending if not worker.is_back()]
+        ends += [worker.end for worker in pending if not worker.is_back()]
         connection.wait([queue._reader, *ends])
         messages += _get_what_is_there(queue)
     for worker in workers:
@@ -157,173 +311,41 @@ def _get_what_is_there(queue: Any) -> list[Any]:
     return messages
 
 
+def drain(queue: Any) -> list[Any]:
+    """Get all from a SimpleQueue into which nobody puts any more."""
+    messages = []
+    while not queue.empty():
+        messages.append(queue.get())
+    return messages
+
+
 def count_unfinished(tasks: Any) -> int:
-    """Take all that is unfinished in a JoinableQueue, and count it: macOS has no way to ask."""
+    """Count what is unfinished in a JoinableQueue: macOS has no way to ask, so take it and give it back."""
     count = 0
     while tasks._unfinished_tasks.acquire(False):
         count += 1
+    for _ in range(count):
+        tasks._unfinished_tasks.release()
     return count
 
 
-def _work(function: Callable[..., Any], args: tuple[Any, ...], end: Connection, stays: bool) -> None:
-    end.send(None)  # it is up
-    value = function(*args)
-    children = len(active_children())
-    try:
-        end.send((value, children))
-    except Exception:  # what pickle raises depends on the value
-        end.send((repr(value), children))
-    if stays:
-        with contextlib.suppress(EOFError):
-            end.recv()
+def end_children() -> None:
+    """End what a worker has left: the end of its process would wait for it."""
+    for child in active_children():
+        child.kill()
+        child.join()
 
 
-DEADLINE = 20.0
-"""Seconds that a trial may take, with room for a class on one server. A stuck one is ended long before."""
-
-
-class Mistake(NamedTuple):
-    """What is wrong with a worker.
-
-    Attributes
-    ----------
-    what : str
-        A sentence without its full stop.
-    hint : str
-        What to think about, in the same form.
-    line : int or None
-        The line of the cell, as JupyterLab counts them: ``%%worker`` is line 1.
-    """
-
-    what: str
-    hint: str
-    line: int | None = None
-
-
-class Place(NamedTuple):
-    """Where a process was stuck, or raised.
-
-    Attributes
-    ----------
-    name : str
-        Of the process.
-    line : int or None
-        The innermost line of the worker's cell; None when it was in none.
-    call : str
-        For a stuck one, what the line called: "Queue.get" for example; "feeder's join" after the function had
-        returned while messages were still to be written; empty for code of its own.
-    kind, message : str
-        For one that raised, the type and the text of the exception.
-    """
-
-    name: str
-    line: int | None
-    call: str = ""
-    kind: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was seen of a worker, for the function that judges it.
-
-    Attributes
-    ----------
-    facts : dict
-        What the trial returned; empty when it was stuck.
-    stuck, raised : tuple of Place
-        The processes that had to be ended, and those that raised; the trial's own only where it was in the
-        worker's cell.
-    cell : WorkerCell
-        The cell.
-    diagnosis : Diagnosis
-        All else.
-    """
-
-    facts: Mapping[str, Any]
-    stuck: tuple[Place, ...]
-    raised: tuple[Place, ...]
-    cell: WorkerCell
-    diagnosis: Diagnosis
-
-    def line_of(self, *names: str) -> int | None:
-        """Return the first line that calls one of these functions or methods, or defines one.
-
-        Parameters
-        ----------
-        *names : str
-            In the order of preference: "put", and the worker's own name for a cell that calls no put.
-
-        Returns
-        -------
-        int or None
-            As JupyterLab counts; None when there is none.
-        """
-        tree = ast.parse(self.cell.source)
-        for name in names:
-            lines = [
-                node.lineno
-                for node in ast.walk(tree)
-                if (isinstance(node, ast.Call) and _name_of(node.func) == name)
-                or (isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name)
-            ]
-            if lines:
-                return min(lines) + 1
-        return None
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise: what its cell has to define, how that is tried, and what to say of it.
-
-    Attributes
-    ----------
-    key : str
-        The chapter's number and its own: "02.1".
-    defines : tuple of str
-        The functions that the reader writes.
-    trial : callable
-        Of the chapter's module: takes a context and these functions, and returns facts as a
-        dictionary.
-    judge : callable
-        Takes a :class:`Seen` whose facts are there. Returns what was seen of a right worker, a sentence
-        without its full stop, or the mistake.
-    stuck, raised : dict of str to str
-        Hints that fit this exercise better than the general ones: by the method that a stuck process was
-        in ("get"; "" for code of its own), and by the type of an exception.
-    deadline : float
-        Seconds for its trial.
-    """
-
-    key: str
-    defines: tuple[str, ...]
-    trial: Callable[..., dict[str, Any]]
-    judge: Callable[[Seen], str | Mistake]
-    stuck: Mapping[str, str] = field(default_factory=dict)
-    raised: Mapping[str, str] = field(default_factory=dict)
-    deadline: float = DEADLINE
-
-
-def returned_instead(
-    seen: Seen, name: str, hint: str = "nobody sees what a process returns; put it into the queue"
-) -> Mistake | None:
-    """Return what is wrong with a worker that put nothing, where it returned something."""
-    returned = seen.facts.get("returned")
-    if returned is None or returned == NOTHING:
-        return None
-    return Mistake(f"the worker returned {short(returned)}, and put nothing", hint, seen.line_of(name))
-
-
-def short(value: object) -> str:
-    """Return the ``repr`` of what a worker made, cut where it is long."""
-    text = repr(value)
-    return text if len(text) < 80 else text[:60] + " …"
-
-
-def listed(values: object) -> str:
-    """Return "1, 2, None" for a list or a tuple, "nothing" for an empty one, and another value alone."""
-    return ", ".join(map(short, values if isinstance(values, (list, tuple)) else [values])) or "nothing"
-
-
-def _name_of(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+def brief(value: Any) -> Any:
+    """Return a value that can be pickled: long texts by a letter and their length, objects by their types."""
+    if isinstance(value, dict):
+        return {brief(key): brief(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(brief, value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, str):
+        return value if len(value) < 1_000 else f"{value[0]} × {len(value):,}"
+    if hasattr(value, "__iter__"):
+        return list(map(brief, value))
+    return value if value is None or isinstance(value, (int, float)) else f"<{type(value).__name__}>"

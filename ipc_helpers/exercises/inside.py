@@ -8,11 +8,10 @@ from multiprocessing import connection
 from threading import Lock
 
 from ipc_helpers.exercises import (
-    Around,
     Exercise,
     Mistake,
-    Seen,
     Trial,
+    as_list,
     count_unfinished,
     get_all,
     listed,
@@ -21,49 +20,31 @@ from ipc_helpers.exercises import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+    from ipc_helpers.exercises import Seen
 
     Worker = Callable[..., Any]
 
-
 BLOCK = bytes(4_000_000)  # far more than a pipe holds: the feeder thread waits with it until somebody gets
-
-
-TASKS = (4, 9, -1, 16)
-
-
+TASKS = [4, 9, -1, 16]
 REFUSED = -1
-
-
 ARRIVING = (0, 3, 4, None, 1, 2, 5, None)
-
-
 """The numbers of the messages of two producers, in the order in which they are in the pipe."""
-
-
 VALUES = "abcdef"
-
-
 PASSED_ON = {0: 0, 3: 1, 4: 1, 1: 1, 2: 2, 5: 5}
-
-
 """By a message's number: how many values can have been passed on when it is got."""
 
-
 _NAMELESS = lambda: None  # noqa: E731
-
-
 _puts: list[Any] = []
-
-
 _gets: list[tuple[int, int]] = []
 
 
 def send_states(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer put a list that grows, while its feeder thread is held."""
     queue = ctx.Queue()
-    trial = Trial(ctx, Around(_behind_a_block, worker), queue, ["a", "b", "c"])
+    trial = Trial(ctx, worker, queue, ["a", "b", "c"], around=_behind_a_block)
     connection.wait([queue._reader, trial.process.sentinel])
     trial.is_back(1)  # not for ever: it may wait in join_thread(), until somebody gets
     messages = _get_to_the_end(queue)
@@ -71,98 +52,113 @@ def send_states(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"messages": messages, "returned": trial.returned}
 
 
-def _judge_send_states(seen: Seen) -> str | Mistake:
-    messages = [
-        list(message) if isinstance(message, (list, tuple)) else message for message in seen.facts["messages"]
-    ]
-    line = seen.line_of("put", "put_nowait", "send_states")
+@Exercise("04.1", send_states, ValueError="after close() this process puts no more")
+def _judge_send_states(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
+    messages = list(map(as_list, messages))
     if messages == [["a"], ["a", "b"], ["a", "b", "c"]]:
         return "the list came as it was at each put: with one letter, with two and with three"
-    if not messages and (mistake := returned_instead(seen, "send_states", "put the list after each letter")):
+    if not messages and (mistake := returned_instead(returned, "put the list after each letter")):
         return mistake
     if messages == [["a", "b", "c"]] * 3:
         what = "three messages came, and each was ['a', 'b', 'c'], the list as it was at the end"
         hint = "the deque holds the list itself, and it is pickled later. What can you put instead of it?"
-        return Mistake(what, hint, line)
+        return Mistake(what, hint, "put")
     if messages == ["a", "b", "c"]:
-        what = "each message was a letter alone"
-        return Mistake(what, "put the list of all letters up to this one", line)
+        return Mistake("each message was a letter alone", "put the list of all letters up to this one", "put")
     if messages[:1] == [[]]:
-        return Mistake("the first message was an empty list", "add the letter before you put", line)
+        return Mistake("the first message was an empty list", "add the letter before you put", "put")
     if len(messages) == 1:
-        what = f"one message came, {messages[0]!r}"
-        return Mistake(what, "put after each letter, inside of the loop", line)
+        return Mistake(
+            f"one message came, {messages[0]!r}", "put after each letter, inside of the loop", "put"
+        )
     hint = "for the letters a, b and c, put ['a'], then ['a', 'b'], then ['a', 'b', 'c']"
-    return Mistake(f"out of the queue came {listed(messages)}", hint, line)
+    return Mistake(f"out of the queue came {listed(messages)}", hint, "put")
 
 
 def put_or_describe(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer put four values, two of which can't be pickled."""
     queue = ctx.Queue()
-    trial = Trial(ctx, Around(_with_values, worker), queue)
+    trial = Trial(ctx, worker, queue, around=_with_values)
     return {"messages": get_all(queue, trial), "returned": trial.returned}
 
 
-def _judge_put_or_describe(seen: Seen) -> str | Mistake:
-    messages = seen.facts["messages"]
-    line = seen.line_of("put", "put_nowait", "put_or_describe")
+_MORE_THAN_ONE = "pickle raises more than one type of exception. Catch this one, too"
+
+
+@Exercise(
+    "04.2",
+    put_or_describe,
+    TypeError=_MORE_THAN_ONE,
+    PicklingError=_MORE_THAN_ONE,
+    AttributeError=_MORE_THAN_ONE,
+)
+def _judge_put_or_describe(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
     if messages == [1, "<a lock>", "three", "<a function>"]:
         return "1 and 'three' came as they are, and a description for each of the two that pickle refuses"
-    if "can't be pickled" in seen.diagnosis.cause:
+    if "can't be pickled" in seen.cause:
         what = "put() took a value that can't be pickled, and the feeder thread dropped it"
         hint = "put() raises nothing then. Find out whether pickle takes the value before you put it"
-        return Mistake(what, hint, line)
-    if not messages and (mistake := returned_instead(seen, "put_or_describe", "put one for each value")):
+        return Mistake(what, hint, "put")
+    if not messages and (mistake := returned_instead(returned, "put one for each value")):
         return mistake
     if messages == [1, "three"]:
         what = "the two values that can't be pickled were left out"
-        return Mistake(what, "put their repr instead: whoever counts the messages waits for them", line)
+        return Mistake(what, "put their repr instead: whoever counts the messages waits for them", "put")
     if any(isinstance(message, bytes) for message in messages):
-        what = "the consumer got bytes"
-        return Mistake(what, "pickle the value to try it, and put the value: the queue pickles again", line)
+        hint = "pickle the value to try it, and put the value: the queue pickles again"
+        return Mistake("the consumer got bytes", hint, "put")
     if messages == ["1", "<a lock>", "'three'", "<a function>"]:
         what = "of each value the repr came, even of 1 and 'three'"
-        return Mistake(what, "put the value itself where pickle takes it", line)
+        return Mistake(what, "put the value itself where pickle takes it", "put")
     hint = "put one message for each value, in their order: the value, or its repr"
-    return Mistake(f"out of the queue came {listed(messages)}", hint, line)
+    return Mistake(f"out of the queue came {listed(messages)}", hint, "put")
 
 
 def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     """Have a producer put behind a large message: one time nobody gets until it has ended."""
     queue = ctx.Queue()
-    goes = Trial(ctx, Around(_behind_a_block, worker), queue, False)
+    goes = Trial(ctx, worker, queue, False, around=_behind_a_block)
     goes.process.join()
     lost = _get_to_the_end(queue)
     queue = ctx.Queue()
-    waits = Trial(ctx, Around(_behind_a_block, worker), queue, True)
+    waits = Trial(ctx, worker, queue, True, around=_behind_a_block)
     waits.is_back(1)  # not for ever: it may wait in join_thread(), until somebody gets
     waits.process.join(timeout=0.3)  # one that does not wait for its feeder thread is gone by now
     kept = _get_to_the_end(queue)
-    predicted = Trial(ctx, predict)
-    predicted.is_back(None)
-    exitcode = goes.process.exitcode
-    return {"kept": kept, "lost": lost, "exitcode": exitcode, "predicted": predicted.returned}
+    predicted = Trial(ctx, predict).wait()
+    return {"kept": kept, "lost": lost, "exitcode": goes.process.exitcode, "predicted": predicted}
 
 
-def _judge_leave(seen: Seen) -> str | Mistake:
-    kept, lost, predicted = seen.facts["kept"], seen.facts["lost"], seen.facts["predicted"]
+@Exercise(
+    "04.3",
+    leave,
+    "predict",
+    "leave",
+    join="with waits=False the process is to end although nobody gets. Which method cancels its wait for the "
+    "feeder thread?",
+    AssertionError="join_thread() is allowed after close() only; do you need it?",
+)
+def _judge_leave(
+    seen: Seen, kept: list[Any], lost: list[Any], exitcode: int, predicted: Any
+) -> str | Mistake:
     if kept != [1, 2, 3] and set(map(repr, kept)) < {"1", "2", "3"}:
         what = f"with waits=True, {len(kept)} of the messages 1, 2 and 3 came"
-        hint = "there the process has to wait for its feeder thread"
-        return Mistake(what, hint, seen.line_of("cancel_join_thread", "put", "put_nowait", "leave"))
+        return Mistake(
+            what, "there the process has to wait for its feeder thread", "cancel_join_thread", "put"
+        )
     if kept != [1, 2, 3]:
         what = f"with waits=True, {listed(kept)} came out of the queue"
-        return Mistake(what, "put 1, 2 and 3, each once", seen.line_of("put", "put_nowait", "leave"))
+        return Mistake(what, "put 1, 2 and 3, each once", "put")
     if lost:
         what = f"with waits=False, {listed(lost)} came out of the queue"
-        return Mistake(what, "put into the queue that was given", seen.line_of("put", "leave"))
-    if predicted not in ((3, 0), [3, 0]):
+        return Mistake(what, "put into the queue that was given", "put")
+    if as_list(predicted) != [3, 0]:
         what = f"your prediction was {predicted!r}, and (3, 0) came"
         hint = "the deque and the feeder thread are parts of the process: what happens to them as it ends?"
-        return Mistake(what, hint, seen.line_of("predict"))
+        return Mistake(what, hint, "predict")
     return (
         "all 3 messages came from the process that waited, and none from the other one, "
-        f"which ended with exit code {seen.facts['exitcode']}"
+        f"which ended with exit code {exitcode}"
     )
 
 
@@ -171,39 +167,47 @@ def do_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     tasks = ctx.JoinableQueue()
     for task in (*TASKS, None):
         tasks.put(task)
-    trial = Trial(ctx, Around(_with_work, worker), tasks)
-    trial.is_back(None)
-    done, returned = _pair(trial.returned)
-    return {"done": done, "unfinished": count_unfinished(tasks), "returned": returned}
+    trial = Trial(ctx, worker, tasks, around=_with_work)
+    return {"returned": trial.wait(), "unfinished": count_unfinished(tasks), **trial.noted}
 
 
-def _judge_do_tasks(seen: Seen) -> str | Mistake:
-    done, unfinished, returned = (seen.facts[name] for name in ("done", "unfinished", "returned"))
+@Exercise(
+    "04.4",
+    do_tasks,
+    get="after None no message comes: leave the loop then",
+    join="you are the one who calls task_done(): you would wait for yourself",
+    ValueError="work() raises it for a task that it can't do: catch it. And task_done() raises it when it is "
+    "called once too often",
+)
+def _judge_do_tasks(
+    seen: Seen, returned: Any, unfinished: int, done: Sequence[tuple[Any, int]] = ()
+) -> str | Mistake:
     tasks = [task for task, _ in done]
-    line = seen.line_of("task_done", "do_tasks")
-    if tasks != list(TASKS):
-        what = f"work() was called for {listed(tasks)}, and the tasks were {listed([*TASKS])}"
-        return Mistake(what, "call it once for each task", seen.line_of("work", "do_tasks"))
+    if tasks != TASKS:
+        what = f"work() was called for {listed(tasks)}, and the tasks were {listed(TASKS)}"
+        return Mistake(what, "call it once for each task", "work")
     if unfinished == len(TASKS) + 1:
         what = f"task_done() was never called: a join() would wait for {unfinished} messages"
-        return Mistake(what, "call it once for each message that you got", line)
+        return Mistake(what, "call it once for each message that you got", "task_done")
     for number, (task, count) in enumerate(done):
         due = len(TASKS) + 1 - number
         if count < due:
             what = f"task_done() was called for the task {task} before its work was done"
-            return Mistake(what, "a join() returns too early then: call work() first", line)
+            return Mistake(what, "a join() returns too early then: call work() first", "task_done")
         if count > due:
             what = f"task_done() was not called for the task {tasks[number - 1]}"
-            return Mistake(what, "call it for a task that raised, too; finally is the place for it", line)
+            return Mistake(
+                what, "call it for a task that raised, too; finally is the place for it", "task_done"
+            )
     if unfinished == 1:
         what = "one message is still unfinished when the worker has returned: the sentinel"
-        return Mistake(what, "None was put as well, and a join() waits for it", line)
+        return Mistake(what, "None was put as well, and a join() waits for it", "task_done")
     if unfinished:
         what = f"{unfinished} messages are still unfinished when the worker has returned"
-        return Mistake(what, "call task_done() for each task, and for None", line)
-    if returned not in ([REFUSED], (REFUSED,)):
+        return Mistake(what, "call task_done() for each task, and for None", "task_done")
+    if as_list(returned) != [REFUSED]:
         what = f"the worker returned {returned!r}, and the task that raised was {REFUSED}"
-        return Mistake(what, "return a list of the tasks that raised", seen.line_of("do_tasks"))
+        return Mistake(what, "return a list of the tasks that raised")
     return "4 tasks and the sentinel are done, the one that raised too, so that a join() returns"
 
 
@@ -212,48 +216,62 @@ def in_order(ctx: Any, worker: Worker) -> dict[str, Any]:
     queue, results = ctx.Queue(), ctx.Queue()
     for number in ARRIVING:
         queue.put(None if number is None else (number, _Value(number)))
-    trial = Trial(ctx, Around(_counting_puts, worker), queue, results, 2)
-    messages = get_all(results, trial)
-    got, returned = _pair(trial.returned)
-    return {"results": messages, "got": got, "returned": returned}
+    trial = Trial(ctx, worker, queue, results, 2, around=_counting_puts)
+    return {"results": get_all(results, trial), "returned": trial.returned, **trial.noted}
 
 
-def _judge_in_order(seen: Seen) -> str | Mistake:
-    results, got = seen.facts["results"], seen.facts["got"]
-    line = seen.line_of("put", "put_nowait", "in_order")
+@Exercise(
+    "04.5",
+    in_order,
+    get="each producer ends with None: stop when all of them have",
+    TypeError="None is a sentinel, not a pair: look for it first",
+)
+def _judge_in_order(
+    seen: Seen, results: list[Any], returned: Any, got: Sequence[tuple[int, int]] = ()
+) -> str | Mistake:
     values = [value for value in results if value is not None]
-    if not results and (
-        mistake := returned_instead(seen, "in_order", "put the values into the queue for the results")
-    ):
+    hint = "put the values into the queue for the results"
+    if not results and (mistake := returned_instead(returned, hint)):
         return mistake
     if len(got) < len(VALUES):
         what = f"the worker got {len(got)} of {len(VALUES)} messages, and stopped"
-        one = len(got) == ARRIVING.index(None)
-        hint = "one sentinel says that one producer is done, and there are two"
-        hint = hint if one else "get until as many sentinels have come as there are producers"
-        return Mistake(what, hint, seen.line_of("get", "in_order"))
+        hint = "get until as many sentinels have come as there are producers"
+        if len(got) == ARRIVING.index(None):
+            hint = "one sentinel says that one producer is done, and there are two"
+        return Mistake(what, hint, "get")
     if any(isinstance(value, (list, tuple)) for value in values):
-        return Mistake("pairs came, or lists", "put each value alone, without its number", line)
+        return Mistake("pairs came, or lists", "put each value alone, without its number", "put")
     if values == [VALUES[number] for number in ARRIVING if number is not None]:
         what = f"the values came in the order in which they had arrived: {', '.join(values)}"
-        hint = "keep a value whose turn has not come, until those before it are passed on"
-        return Mistake(what, hint, line)
+        return Mistake(
+            what, "keep a value whose turn has not come, until those before it are passed on", "put"
+        )
     if values != list(VALUES):
         what = f"out of the queue for the results came {listed(results)}"
-        return Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", line)
+        return Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", "put")
     for number, count in got:
         if count < PASSED_ON[number]:
             what = (
                 f"when message number {number} was got, {count} values had been passed on, "
                 f"and {PASSED_ON[number]} could have been"
             )
-            return Mistake(what, "after each get(), pass on all values whose turn has come", line)
+            return Mistake(what, "after each get(), pass on all values whose turn has come", "put")
     if results[-1:] != [None]:
-        return Mistake("the values came, but no sentinel", "put None after the last value", line)
+        return Mistake("the values came, but no sentinel", "put None after the last value", "put")
     if len(results) != len(values) + 1:
         what = f"{len(results) - len(values)} sentinels came"
-        return Mistake(what, "put None once, after the last value", line)
+        return Mistake(what, "put None once, after the last value", "put")
     return "a to f came in order, each as soon as all before it were there, and then the sentinel"
+
+
+def _get_to_the_end(queue: Any) -> list[Any]:
+    """Get all but the block until no process is left that could put; a message in part counts as none."""
+    queue._writer.close()
+    messages = []
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            messages.append(pickle.loads(queue._reader.recv_bytes()))
+    return [message for message in messages if message != BLOCK]
 
 
 # What runs around a worker, in its process.
@@ -269,36 +287,32 @@ class Held:
         return f"<{self.name}>"
 
 
-def _behind_a_block(worker: Worker, queue: Any, *args: Any) -> Any:
+def _behind_a_block(worker: Worker, queue: Any, *args: Any) -> tuple[Any, dict[str, Any]]:
     queue.put(BLOCK)
     try:
-        return worker(queue, *args)
+        return worker(queue, *args), {}
     except BaseException:
         queue.cancel_join_thread()  # it ends at once, and what it raised is seen
         raise
 
 
-def _with_values(worker: Worker, queue: Any) -> Any:
+def _with_values(worker: Worker, queue: Any) -> tuple[Any, dict[str, Any]]:
     # pickle raises TypeError for a lock, and PicklingError for a lambda.
     returned = worker(queue, [1, Held("a lock", Lock()), "three", Held("a function", _NAMELESS)])
     queue.close()
     queue.join_thread()  # or its last messages could be dropped in another way, while the process ends
-    return returned
+    return returned, {}
 
 
-def _with_work(worker: Worker, tasks: Any) -> Any:
+def _with_work(worker: Worker, tasks: Any) -> tuple[Any, dict[str, Any]]:
     done = []
 
     def work(task: Any) -> None:
-        unfinished = count_unfinished(tasks)
-        for _ in range(unfinished):
-            tasks._unfinished_tasks.release()
-        done.append((task, unfinished))
+        done.append((task, count_unfinished(tasks)))
         if task == REFUSED:
             raise ValueError(f"can't do {task}")
 
-    returned = worker(tasks, work)
-    return done, _to_pickle(returned)
+    return worker(tasks, work), {"done": done}
 
 
 class _Value:
@@ -316,7 +330,7 @@ def _arrive(number: int) -> str:
     return VALUES[number]
 
 
-def _counting_puts(worker: Worker, queue: Any, results: Any, producers: int) -> Any:
+def _counting_puts(worker: Worker, queue: Any, results: Any, producers: int) -> tuple[Any, dict[str, Any]]:
     put = results.put
 
     def counting_put(message: Any, *args: Any, **options: Any) -> None:
@@ -324,89 +338,4 @@ def _counting_puts(worker: Worker, queue: Any, results: Any, producers: int) -> 
         _puts.append(message)
 
     results.put = counting_put
-    returned = worker(queue, results, producers)
-    return _gets, _to_pickle(returned)
-
-
-# What the trials have in common.
-
-
-def _to_pickle(value: Any) -> Any:
-    """Return a value, or its repr where it can't be pickled."""
-    try:
-        pickle.dumps(value)
-    except Exception:
-        return repr(value)
-    return value
-
-
-def _get_to_the_end(queue: Any) -> list[Any]:
-    """Get all but the block until no process is left that could put; a message in part counts as none."""
-    queue._writer.close()
-    messages = []
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            messages.append(pickle.loads(queue._reader.recv_bytes()))
-    return [message for message in messages if message != BLOCK]
-
-
-def _pair(value: Any) -> tuple[list[Any], Any]:
-    """Return what was noted around a worker, and what it returned itself."""
-    return value if isinstance(value, tuple) and len(value) == 2 else ([], value)
-
-
-EXERCISES = {
-    exercise.key: exercise
-    for exercise in (
-        Exercise(
-            "04.1",
-            ("send_states",),
-            send_states,
-            _judge_send_states,
-            raised={"ValueError": "after close() this process puts no more"},
-        ),
-        Exercise(
-            "04.2",
-            ("put_or_describe",),
-            put_or_describe,
-            _judge_put_or_describe,
-            raised=dict.fromkeys(
-                ("TypeError", "PicklingError", "AttributeError"),
-                "pickle raises more than one type of exception. Catch this one, too",
-            ),
-        ),
-        Exercise(
-            "04.3",
-            ("predict", "leave"),
-            leave,
-            _judge_leave,
-            stuck={
-                "join": "with waits=False the process is to end although nobody gets. "
-                "Which method cancels its wait for the feeder thread?"
-            },
-            raised={"AssertionError": "join_thread() is allowed after close() only; do you need it?"},
-        ),
-        Exercise(
-            "04.4",
-            ("do_tasks",),
-            do_tasks,
-            _judge_do_tasks,
-            stuck={
-                "get": "after None no message comes: leave the loop then",
-                "join": "you are the one who calls task_done(): you would wait for yourself",
-            },
-            raised={
-                "ValueError": "work() raises it for a task that it can't do: catch it. "
-                "And task_done() raises it when it is called once too often"
-            },
-        ),
-        Exercise(
-            "04.5",
-            ("in_order",),
-            in_order,
-            _judge_in_order,
-            stuck={"get": "each producer ends with None: stop when all of them have"},
-            raised={"TypeError": "None is a sentinel, not a pair: look for it first"},
-        ),
-    )
-}
+    return worker(queue, results, producers), {"got": _gets}

@@ -8,8 +8,8 @@ from ipc_helpers.exercises import (
     NOTHING,
     Exercise,
     Mistake,
-    Seen,
     Trial,
+    as_list,
     get_all,
     listed,
     returned_instead,
@@ -21,13 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ipc_helpers.exercises import Seen
+
     Worker = Callable[..., Any]
-
-
-BLOB = bytes(100_000)  # more than a pipe holds
-
-
-BLOBS = 4
 
 
 def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -37,23 +33,25 @@ def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"messages": get_all(queue, trial), "returned": trial.returned}
 
 
-def _judge_send_numbers(seen: Seen) -> str | Mistake:
-    messages = seen.facts["messages"]
-    line = seen.line_of("put", "put_nowait", "send_numbers")
+@Exercise(
+    "02.1",
+    send_numbers,
+    ValueError="after close() nothing can be put: close the queue last, or not at all",
+)
+def _judge_send_numbers(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
     if messages == [0, 1, 2, 3, 4, None]:
         return "the numbers 0 to 4 came out of the queue in order, and the sentinel after them"
-    if not messages and (mistake := returned_instead(seen, "send_numbers")):
+    if not messages and (mistake := returned_instead(returned)):
         return mistake
     if messages == [0, 1, 2, 3, 4]:
         hint = "a consumer learns from a last message, None, that no more will come"
-        return Mistake("the numbers came, but no sentinel", hint, line)
+        return Mistake("the numbers came, but no sentinel", hint, "put")
     if any(isinstance(message, (list, tuple, range)) for message in messages):
-        return Mistake("all numbers came in one message", "call put() once for each number", line)
+        return Mistake("all numbers came in one message", "call put() once for each number", "put")
     if None in messages[:-1]:
-        return Mistake("a sentinel came before the last number", "put None once, after the loop", line)
-    return Mistake(
-        f"out of the queue came {listed(messages)}", "for count=5, put 0, 1, 2, 3, 4 and then None", line
-    )
+        return Mistake("a sentinel came before the last number", "put None once, after the loop", "put")
+    what = f"out of the queue came {listed(messages)}"
+    return Mistake(what, "for count=5, put 0, 1, 2, 3, 4 and then None", "put")
 
 
 def add_up(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -69,42 +67,49 @@ def add_up(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"results": get_all(results, trial), "returned": trial.returned}
 
 
-def _judge_add_up(seen: Seen) -> str | Mistake:
-    results, returned = seen.facts["results"], seen.facts["returned"]
+@Exercise(
+    "02.2",
+    add_up,
+    get="the last message is None: leave the loop when it comes",
+    TypeError="None is the sentinel, not a number: look for it before you add",
+)
+def _judge_add_up(seen: Seen, results: list[Any], returned: Any) -> str | Mistake:
     if results == [10]:
         return "the numbers 1 to 4 went in, one after the other, and their sum, 10, came out"
-    if seen.line_of("empty"):
+    if seen.calls("empty"):
         what = "the worker took a queue that was empty for a moment for the end"
-        return Mistake(what, "the end is the message None; let get() wait for it", seen.line_of("empty"))
+        return Mistake(what, "the end is the message None; let get() wait for it", "empty")
     if not results and returned not in (None, NOTHING):
         what = f"the worker returned {returned!r}, and put no result"
-        return Mistake(what, "put the sum into the queue for the results", seen.line_of("add_up"))
+        return Mistake(what, "put the sum into the queue for the results")
     if len(results) > 1:
         what = f"{len(results)} results came"
-        return Mistake(what, "put the sum once, when the sentinel has come", seen.line_of("put"))
+        return Mistake(what, "put the sum once, when the sentinel has come", "put")
     got = repr(results[0]) if results else "no result"
     hint = "add up all numbers until the sentinel, then put the sum into the queue for the results"
-    return Mistake(f"of 1, 2, 3 and 4 came {got}", hint, seen.line_of("put", "add_up"))
+    return Mistake(f"of 1, 2, 3 and 4 came {got}", hint, "put")
 
 
 def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a worker start a producer of large messages, and get them all."""
     trial = Trial(ctx, worker, ctx, put_blobs)
-    trial.is_back(None)
-    return {"returned": trial.returned, "alive": trial.children}
+    return {"returned": trial.wait(), "alive": trial.children}
 
 
-def _judge_collect(seen: Seen) -> str | Mistake:
-    returned = seen.facts["returned"]
-    expected = BLOBS * len(BLOB)
-    if returned != expected:
-        hint = "get until the sentinel, add up the lengths, and return the sum"
-        what = f"the worker returned {returned!r}, not the {expected:,} bytes that were put"
-        return Mistake(what, hint, seen.line_of("collect"))
-    if seen.facts["alive"]:
+@Exercise(
+    "02.3",
+    collect,
+    join="the producer ends once all its messages are in the pipe. Get them first, then join",
+    get="the sentinel was the last message: stop there. And was the producer started?",
+)
+def _judge_collect(seen: Seen, returned: Any, alive: int) -> str | Mistake:
+    if returned != 400_000:
+        what = f"the worker returned {returned!r}, not the 400,000 bytes that were put"
+        return Mistake(what, "get until the sentinel, add up the lengths, and return the sum")
+    if alive:
         hint = "when all messages are got, join the producer"
-        return Mistake("the producer still ran when the worker returned", hint, seen.line_of("start"))
-    return f"{returned:,} bytes in {BLOBS} messages were got, and the producer had ended"
+        return Mistake("the producer still ran when the worker returned", hint, "start")
+    return "400,000 bytes in 4 messages were got, and the producer had ended"
 
 
 def fill(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
@@ -112,30 +117,34 @@ def fill(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     queue = ctx.Queue(maxsize=3)
     counts = []
     for got in (2, 3):
-        trial = Trial(ctx, worker, queue)
-        trial.is_back(None)
-        counts.append(trial.returned)
+        counts.append(Trial(ctx, worker, queue).wait())
         for _ in range(got):
             if counts[-1] is None or not queue._reader.poll(1):
                 break
             queue.get(timeout=60)
-    predicted = Trial(ctx, predict)
-    predicted.is_back(None)
-    return {"counts": counts, "predicted": predicted.returned}
+    return {"counts": counts, "predicted": Trial(ctx, predict).wait()}
 
 
-def _judge_fill(seen: Seen) -> str | Mistake:
-    counts, predicted = seen.facts["counts"], seen.facts["predicted"]
+@Exercise(
+    "02.4",
+    fill,
+    "predict",
+    "fill",
+    put="put() waits for room. Which method raises queue.Full at once?",
+    Full="catch queue.Full: it says that the queue is full",
+    Empty="put raises queue.Full",
+)
+def _judge_fill(seen: Seen, counts: list[Any], predicted: Any) -> str | Mistake:
     if counts != [3, 2]:
-        what = (
-            f"fill() returned {counts[0]!r} for an empty queue of maxsize=3, and {counts[1]!r} after two gets"
+        first, second = counts
+        what = f"fill() returned {first!r} for an empty queue of maxsize=3, and {second!r} after two gets"
+        return Mistake(
+            what, "count the messages that the queue took; the one that raised queue.Full was not taken"
         )
-        hint = "count the messages that the queue took; the one that raised queue.Full was not taken"
-        return Mistake(what, hint, seen.line_of("fill"))
-    if predicted not in ((3, 2), [3, 2]):
+    if as_list(predicted) != [3, 2]:
         what = f"your prediction was {predicted!r}, and the queue took (3, 2)"
         hint = "maxsize is the number of messages that wait; a get() makes room for one more"
-        return Mistake(what, hint, seen.line_of("predict"))
+        return Mistake(what, hint, "predict")
     return "the queue took 3 messages, and 2 more after two gets, as you had predicted"
 
 
@@ -143,82 +152,36 @@ def send_or_give_up(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer send to nobody, and then to a consumer that is slow but comes in time."""
     alone, slow = ctx.Queue(maxsize=2), ctx.Queue(maxsize=1)
     without = Trial(ctx, worker, alone, ["a", "b", "c", "d"], 0.3)
-    without.is_back(None)
+    left = without.wait()
     sent = get_all(alone, without)
     patient = Trial(ctx, worker, slow, ["a", "b", "c"], 30)
     time.sleep(0.5)
     got = get_all(slow, patient)
-    return {"sent": sent, "left": without.returned, "got": got, "left_in_time": patient.returned}
+    return {"sent": sent, "left": left, "got": got, "left_in_time": patient.returned}
 
 
-def _judge_send_or_give_up(seen: Seen) -> str | Mistake:
-    sent, left = seen.facts["sent"], seen.facts["left"]
-    line = seen.line_of("put", "put_nowait", "send_or_give_up")
+@Exercise(
+    "02.5",
+    send_or_give_up,
+    put="give put() a timeout",
+    Full="catch queue.Full, and return what is left",
+)
+def _judge_send_or_give_up(
+    seen: Seen, sent: list[Any], left: Any, got: list[Any], left_in_time: Any
+) -> str | Mistake:
     if sent != ["a", "b"]:
         what = f"into a queue of maxsize=2 went {listed(sent)}"
-        return Mistake(what, "put the messages in order, each once", line)
+        return Mistake(what, "put the messages in order, each once", "put")
     if left == ["d"]:
         what = "the message 'c', for which there was no room, is lost"
-        return Mistake(what, "the message that raised queue.Full was not sent either", line)
+        return Mistake(what, "the message that raised queue.Full was not sent either", "put")
     if left != ["c", "d"]:
         what = f"of a, b, c and d, two fitted; the worker returned {left!r}"
-        hint = "return the messages that were not sent, as a list"
-        return Mistake(what, hint, seen.line_of("send_or_give_up"))
-    if seen.facts["got"] != ["a", "b", "c"]:
+        return Mistake(what, "return the messages that were not sent, as a list")
+    if got != ["a", "b", "c"]:
         what = "a consumer that was slow, but came in time, did not get all messages"
-        return Mistake(what, "wait for room, up to the seconds that were given, at each message", line)
-    if seen.facts["left_in_time"] != []:
-        what = f"all was sent in time, and the worker returned {seen.facts['left_in_time']!r}"
-        return Mistake(what, "then no message is left: return an empty list", seen.line_of("send_or_give_up"))
+        return Mistake(what, "wait for room, up to the seconds that were given, at each message", "put")
+    if left_in_time != []:
+        what = f"all was sent in time, and the worker returned {left_in_time!r}"
+        return Mistake(what, "then no message is left: return an empty list")
     return "with no consumer, c and d came back after the wait; with a slow one, all was sent"
-
-
-EXERCISES = {
-    exercise.key: exercise
-    for exercise in (
-        Exercise(
-            "02.1",
-            ("send_numbers",),
-            send_numbers,
-            _judge_send_numbers,
-            raised={"ValueError": "after close() nothing can be put: close the queue last, or not at all"},
-        ),
-        Exercise(
-            "02.2",
-            ("add_up",),
-            add_up,
-            _judge_add_up,
-            stuck={"get": "the last message is None: leave the loop when it comes"},
-            raised={"TypeError": "None is the sentinel, not a number: look for it before you add"},
-        ),
-        Exercise(
-            "02.3",
-            ("collect",),
-            collect,
-            _judge_collect,
-            stuck={
-                "join": "the producer ends once all its messages are in the pipe. Get them first, then join",
-                "get": "the sentinel was the last message: stop there. And was the producer started?",
-            },
-        ),
-        Exercise(
-            "02.4",
-            ("predict", "fill"),
-            fill,
-            _judge_fill,
-            stuck={"put": "put() waits for room. Which method raises queue.Full at once?"},
-            raised={
-                "Full": "catch queue.Full: it says that the queue is full",
-                "Empty": "put raises queue.Full",
-            },
-        ),
-        Exercise(
-            "02.5",
-            ("send_or_give_up",),
-            send_or_give_up,
-            _judge_send_or_give_up,
-            stuck={"put": "give put() a timeout"},
-            raised={"Full": "catch queue.Full, and return what is left"},
-        ),
-    )
-}
