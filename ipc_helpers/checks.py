@@ -14,7 +14,7 @@ import multiprocessing
 import os
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import worker_cells
 from ipc_helpers.diagnosis import diagnose
@@ -197,10 +197,31 @@ def _try(exercise: Exercise, cell: WorkerCell) -> Verdict:
         return _raised(exercise, cell, *raised[0])
     if not facts:
         return _stuck(exercise, cell, stuck, diagnosis)
-    found = exercise.judge(Seen(cell.source, diagnosis.cause), **facts)
+    return judged(exercise, cell.source, facts, diagnosis.cause)
+
+
+def judged(exercise: Exercise, source: str, facts: dict[str, Any], cause: str = "") -> Verdict:
+    """Say what the facts of a trial mean; nothing is started for it.
+
+    Parameters
+    ----------
+    exercise : Exercise
+        What they are of.
+    source : str
+        The worker's cell, without ``%%worker``.
+    facts : dict
+        What the trial returned.
+    cause : str
+        What the diagnosis says.
+
+    Returns
+    -------
+    Verdict
+    """
+    found = exercise.judge(Seen(source, cause), **facts)
     if isinstance(found, str):
         return Verdict(True, f"Right: {found}.")
-    return _wrong(found.what, found.hint, line_of(cell.source, *found.at, exercise.worker, last=found.last))
+    return _wrong(found.what, found.hint, line_of(source, *found.at, exercise.worker, last=found.last))
 
 
 def _wrong(what: str, hint: str, line: int | None = None) -> Verdict:

@@ -12,6 +12,7 @@ import nbformat
 import psutil
 import pytest
 import refresh_outputs
+from exercise_cases.facts import FACTS
 from make_student_copies import EXERCISES, SOLUTIONS
 
 from ipc_helpers import checks, worker_cells
@@ -98,6 +99,14 @@ def test_a_mistake_gets_its_sentence_and_its_line(name: str, verdicts: dict[str,
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_correct_way_passes(name: str, verdicts: dict[str, Verdict]) -> None:
     assert verdicts[name].right, verdicts[name].text
+
+
+@pytest.mark.parametrize(("key", "facts", "says"), FACTS)
+def test_plain_facts_get_their_sentence(key: str, facts: dict[str, Any], says: str) -> None:
+    verdict = checks.judged(KNOWN[key], SOLVED[key], facts)
+    assert says in verdict.text
+    assert not verdict.right
+    assert verdict.line is not None
 
 
 @pytest.mark.parametrize("key", KNOWN)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from typing import Any
 
+    Worker = Callable[..., Any]
+
 EXERCISES: dict[str, Exercise] = {}
 """By their keys: those of the chapters whose modules are imported."""
 DEADLINE = 20.0
@@ -40,9 +42,7 @@ class Exercise:
         The chapter's number and its own: "02.1".
     trial : callable
         Takes a context and the functions that the reader writes, and returns facts as a dictionary. It has
-        the worker's name.
-    *defines : str
-        These functions, in the order in which the trial takes them; without any, the worker alone.
+        the worker's name; its parameters have those of the functions, but for the one called worker.
     deadline : float
         Seconds for its trial.
     **hints : str
@@ -56,12 +56,13 @@ class Exercise:
         self,
         key: str,
         trial: Callable[..., dict[str, Any]],
-        *defines: str,
         deadline: float = DEADLINE,
         **hints: str,
     ) -> None:
         self.key, self.trial, self.worker = key, trial, trial.__name__
-        self.defines = defines or (self.worker,)
+        code = trial.__code__
+        taken = code.co_varnames[1 : code.co_argcount]
+        self.defines = tuple(self.worker if name == "worker" else name for name in taken)
         self.deadline, self.hints = deadline, hints
 
     def __call__(self, judge: Callable[..., str | Mistake]) -> Callable[..., str | Mistake]:

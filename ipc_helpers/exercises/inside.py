@@ -20,12 +20,10 @@ from ipc_helpers.exercises import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    from ipc_helpers.exercises import Seen
-
-    Worker = Callable[..., Any]
+    from ipc_helpers.exercises import Seen, Worker
 
 BLOCK = bytes(4_000_000)  # far more than a pipe holds: the feeder thread waits with it until somebody gets
 TASKS = [4, 9, -1, 16]
@@ -132,8 +130,6 @@ def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "04.3",
     leave,
-    "predict",
-    "leave",
     join="with waits=False the process is to end although nobody gets. Which method cancels its wait for the "
     "feeder thread?",
     AssertionError="join_thread() is allowed after close() only; do you need it?",

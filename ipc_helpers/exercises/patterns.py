@@ -23,13 +23,10 @@ from ipc_helpers.exercises import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from typing import Any
 
-    from ipc_helpers.exercises import Seen
-
-    Worker = Callable[..., Any]
+    from ipc_helpers.exercises import Seen, Worker
 
 MESSAGES = ["a", "b", "c", "d"]
 CONSUMERS = 3
@@ -98,8 +95,6 @@ def keep_even(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "05.2",
     keep_even,
-    "predict",
-    "keep_even",
     get="after None, no message comes for this worker: hand it on, and return",
     TypeError="None is the sentinel, not a number: look for it before you calculate",
     ValueError="after close() this process puts no more",

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ipc_helpers.exercises import Seen
-
-    Worker = Callable[..., Any]
+    from ipc_helpers.exercises import Seen, Worker
 
 MESSAGES = ["a", None, "b"]
 REQUESTS = [letter * 2_000_000 for letter in "abc"]  # more than a pipe holds, of either kind
@@ -172,8 +170,6 @@ def receive_into(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "03.4",
     receive_into,
-    "predict",
-    "receive_into",
     BufferTooShort="the message did not fit. Catch it: it carries the message",
     EOFError=_END,
     UnpicklingError="these are bytes, and no pickled objects",

@@ -23,12 +23,9 @@ from ipc_helpers.workers.pitfalls import get_messages, wait_until_inside_get
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ipc_helpers.exercises import Seen
-
-    Worker = Callable[..., Any]
+    from ipc_helpers.exercises import Seen, Worker
 
 DEFAULT = "no news"
 TEXTS = ("3.5", "3,50", "4")
@@ -114,8 +111,6 @@ def exit_codes(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "06.3",
     exit_codes,
-    "predict",
-    "exit_codes",
     join="one of the processes never ends: give join() the seconds",
 )
 def _judge_exit_codes(seen: Seen, codes: Any, alive: list[str], slow: Any, predicted: Any) -> str | Mistake:

@@ -11,12 +11,9 @@ from ipc_helpers.exercises import NOTHING, Exercise, Mistake, Trial, as_list, en
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ipc_helpers.exercises import Seen
-
-    Worker = Callable[..., Any]
+    from ipc_helpers.exercises import Seen, Worker
 
 TEXT = "to be, or\n  not to be"
 TEXTS = ("so far so good", "well done", "all in all")
@@ -73,8 +70,6 @@ def prove(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "01.2",
     prove,
-    "predict",
-    "prove",
     join="the child is started, and ends by itself",
     AssertionError="a process is made, then started, and joined after that",
     TypeError="args takes a tuple of arguments: the list is one argument",
@@ -240,8 +235,6 @@ def try_all(ctx: Any, worker: Worker, attempt: Worker) -> dict[str, Any]:
 @Exercise(
     "01.5",
     try_all,
-    "try_all",
-    "attempt",
     WorkerError="an exception that leaves the function in a child ends the whole group: catch it in attempt, "
     "which runs in the child",
     RuntimeError="a result is there once the block of the group has ended",

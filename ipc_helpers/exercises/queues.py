@@ -18,12 +18,9 @@ from ipc_helpers.workers.queues import put_blobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ipc_helpers.exercises import Seen
-
-    Worker = Callable[..., Any]
+    from ipc_helpers.exercises import Seen, Worker
 
 
 def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -128,8 +125,6 @@ def fill(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "02.4",
     fill,
-    "predict",
-    "fill",
     put="put() waits for room. Which method raises queue.Full at once?",
     Full="catch queue.Full: it says that the queue is full",
     Empty="put raises queue.Full",

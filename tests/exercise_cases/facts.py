@@ -1,0 +1,191 @@
+"""Facts that a trial may return, and what its judge has to say of them: for mistakes that no mutant makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HALVES = [4, "ValueError('3 is odd')", 0]
+PARTS = [b"abc", b"abcdef", b"", b"xy"]
+DONE = [(4, 5), (9, 4), (-1, 3), (16, 2)]
+ANSWERS = [(4, 2.0), (-1, "ValueError"), ("nine", "TypeError"), (9, 3.0)]
+RUNS = {"failed": None, "failed_runs": [0, 1], "alive": 0}
+SENT = [(number, bytes(100_000)) for number in range(4)]
+
+FACTS: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "01.2",
+        {"three": (5, 4), "five": (7, 6), "predicted": 5, "exitcode": 0},
+        "your prediction was 5, and it was (5, 4). Hint: follow your list",
+    ),
+    (
+        "01.2",
+        {"three": 4, "five": 5, "predicted": (5, 4), "exitcode": 0},
+        "prove() returned 4. Hint: return two",
+    ),
+    (
+        "01.2",
+        {"three": [3, 2], "five": [5, 4], "predicted": (5, 4), "exitcode": 0},
+        "for a list of three numbers, prove() returned (3, 2)",
+    ),
+    (
+        "01.3",
+        {"returned": "(nothing)", "begun": 3, "alive": 0, "exitcode": 9},
+        "count_all() left with exit code 9, and returned nothing. Hint: it is the children that leave",
+    ),
+    (
+        "01.3",
+        {"returned": 9, "begun": 3, "alive": 0, "exitcode": 0},
+        "count_all() returned 9. Hint: return a list",
+    ),
+    (
+        "01.3",
+        {"returned": [0], "begun": 3, "alive": 0, "exitcode": 0},
+        "the children left 4, 2, 3, and count_all() returned 0",
+    ),
+    (
+        "01.4",
+        {"watched": "(nothing)", "exitcode": 1},
+        "wait_or_end() left with exit code 1, and returned nothing",
+    ),
+    (
+        "01.5",
+        {"returned": "(nothing)", "alive": 0, "exitcode": 1},
+        "try_all() left with exit code 1, and returned",
+    ),
+    (
+        "01.5",
+        {"returned": (0, HALVES[1], 4), "alive": 0, "exitcode": 0},
+        "for 8, 3 and 0 came 0, \"ValueError('3 is odd')\", 4",
+    ),
+    ("01.5", {"returned": HALVES, "alive": 1, "exitcode": 0}, "a child still ran when try_all() returned"),
+    ("02.2", {"results": [9], "returned": None}, "of 1, 2, 3 and 4 came 9. Hint: add up all numbers until"),
+    ("02.3", {"returned": 1, "alive": 0}, "the worker returned 1, not the 400,000 bytes that were put"),
+    (
+        "02.5",
+        {"sent": ["b"], "left": [], "got": [], "left_in_time": []},
+        "into a queue of maxsize=2 went 'b'. Hint: put the messages in order",
+    ),
+    (
+        "02.5",
+        {"sent": ["a", "b"], "left": 2, "got": [], "left_in_time": []},
+        "of a, b, c and d, two fitted; the worker returned 2",
+    ),
+    (
+        "03.1",
+        {"returned": 2, "early": False},
+        "of 'a', None and 'b', the worker returned 2. Hint: return a list",
+    ),
+    (
+        "03.2",
+        {"requests": [], "returned": 4},
+        "no request came, and the worker returned 4. Hint: send each request",
+    ),
+    (
+        "03.3",
+        {"some": ["x × 100,000"] * 4, "none": None, "alive": 0},
+        "a producer sent nothing, and the worker returned None. Hint: then the list is empty",
+    ),
+    ("03.4", {"returned": 2, "predicted": ()}, "the worker returned 2. Hint: return a list of all messages"),
+    (
+        "03.4",
+        {"returned": [], "predicted": ()},
+        "of b'abc', b'abcdef', b'', b'xy', the worker returned nothing. Hint: return the bytes",
+    ),
+    (
+        "03.4",
+        {"returned": PARTS, "predicted": (), "room": b"xy\0\0"},
+        "the room holds b'xy\\x00\\x00' in the end, not b'xyc\\x00'",
+    ),
+    (
+        "04.1",
+        {"messages": [], "returned": None},
+        "out of the queue came nothing. Hint: for the letters a, b and c",
+    ),
+    (
+        "04.2",
+        {"messages": [1], "returned": None},
+        "out of the queue came 1. Hint: put one message for each value",
+    ),
+    (
+        "04.3",
+        {"kept": [1, 2, 3], "lost": [1], "exitcode": 0, "predicted": (3, 0)},
+        "with waits=False, 1 came out of the queue. Hint: put into the queue that was given",
+    ),
+    (
+        "04.4",
+        {"returned": "(nothing)", "unfinished": 5},
+        "work() was called for nothing, and the tasks were 4, 9, -1, 16",
+    ),
+    (
+        "04.4",
+        {"returned": [-1], "unfinished": 2, "done": DONE},
+        "2 messages are still unfinished when the worker has returned",
+    ),
+    (
+        "04.5",
+        {"results": ["a"], "returned": None},
+        "the worker got 0 of 6 messages, and stopped. Hint: get until as many sentinels",
+    ),
+    (
+        "05.1",
+        {"messages": [*"abcd", *[None] * 4], "returned": None},
+        "4 sentinels came for 3 consumers. Hint: put None as often",
+    ),
+    (
+        "05.3",
+        {"results": ANSWERS, "counts": {}, "unfinished": 3, "returned": None},
+        "3 messages are unfinished when the worker has returned",
+    ),
+    (
+        "05.3",
+        {"results": [], "counts": {}, "unfinished": 5, "returned": ANSWERS[:1]},
+        "the worker returned [(4, 2.0)], and put nothing",
+    ),
+    (
+        "05.4",
+        {"answers": 2, "alive": 0, "started": 2, "ended": 2},
+        "the function returned 2. Hint: return the answers",
+    ),
+    (
+        "05.5",
+        {"answers": {}, "asked": []},
+        "for 'a' the dictionary has None, not 'A'. Hint: receive what its worker",
+    ),
+    ("05.5", {"answers": {}, "asked": ["c", "c"]}, "spare was asked for 'c', 'c', and one worker had died"),
+    (
+        "06.1",
+        {"alone": "no news", "served": 2, "early": False},
+        "the message 0 came, and the worker returned 2",
+    ),
+    (
+        "06.3",
+        {"codes": 10, "alive": [], "slow": [0], "predicted": ()},
+        "exit_codes() returned 10. Hint: return a list",
+    ),
+    (
+        "06.3",
+        {"codes": [], "alive": [], "slow": [0], "predicted": ()},
+        "exit_codes() returned nothing. Hint: return the exitcode of each process",
+    ),
+    (
+        "06.4",
+        {"results": [], "few": [], "returned": None},
+        "out of the results came nothing. Hint: for each task",
+    ),
+    (
+        "06.5",
+        {"recovered": 2, "runs": [0], **RUNS},
+        "that ended well, the worker returned 2. Hint: receive until",
+    ),
+    ("06.5", {"recovered": [], "runs": [0], **RUNS}, "the worker returned no messages, after 1 runs"),
+    (
+        "06.5",
+        {"recovered": None, "runs": [], **RUNS},
+        "the producer was never started. Hint: start a process",
+    ),
+    (
+        "06.5",
+        {"recovered": SENT, "runs": [0, 1, 2, 3], **RUNS},
+        "the third run ended well, and 4 were started. Hint: return as soon",
+    ),
+]
