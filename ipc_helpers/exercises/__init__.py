@@ -53,11 +53,7 @@ class Exercise:
     judge: Callable[..., str | Mistake]
 
     def __init__(
-        self,
-        key: str,
-        trial: Callable[..., dict[str, Any]],
-        deadline: float = DEADLINE,
-        **hints: str,
+        self, key: str, trial: Callable[..., dict[str, Any]], deadline: float = DEADLINE, **hints: str
     ) -> None:
         self.key, self.trial, self.worker = key, trial, trial.__name__
         code = trial.__code__
@@ -159,6 +155,11 @@ def returned_instead(
 def as_list(value: Any) -> Any:
     """Return a list for a tuple, which is as right, and another value as it is."""
     return list(value) if isinstance(value, tuple) else value
+
+
+def as_tuple(value: Any) -> Any:
+    """Return a tuple for a list, which is as right, and another value as it is."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def short(value: object) -> str:

@@ -12,6 +12,7 @@ from ipc_helpers.exercises import (
     Mistake,
     Trial,
     as_list,
+    as_tuple,
     brief,
     count_unfinished,
     drain,
@@ -146,7 +147,7 @@ def _judge_answer(
     seen: Seen, results: list[Any], counts: dict[str, int], unfinished: int, returned: Any
 ) -> str | Mistake:
     put = len(TASKS) + 1
-    results = [tuple(item) if isinstance(item, list) else item for item in results]
+    results = list(map(as_tuple, results))
     if not results and (mistake := returned_instead(returned)):
         return mistake
     if results != ANSWERS:

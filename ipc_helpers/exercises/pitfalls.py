@@ -12,6 +12,7 @@ from ipc_helpers.exercises import (
     Mistake,
     Trial,
     as_list,
+    as_tuple,
     drain,
     end_children,
     listed,
@@ -108,11 +109,7 @@ def exit_codes(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     return {**trial.noted, "predicted": predicted.returned} if trial.noted else {}
 
 
-@Exercise(
-    "06.3",
-    exit_codes,
-    join="one of the processes never ends: give join() the seconds",
-)
+@Exercise("06.3", exit_codes, join="one of the processes never ends: give join() the seconds")
 def _judge_exit_codes(seen: Seen, codes: Any, alive: list[str], slow: Any, predicted: Any) -> str | Mistake:
     expected = [0, None, 0, 1]
     ends = ("terminate", "kill")
@@ -170,7 +167,7 @@ def serve(ctx: Any, worker: Worker) -> dict[str, Any]:
     TypeError="None is the sentinel, not a task: look for it first",
 )
 def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) -> str | Mistake:
-    results, few = _with_tuples(results), _with_tuples(few)
+    results, few = list(map(as_tuple, results)), list(map(as_tuple, few))
     good, late = ("3.5", 3.5), ("4", 4.0)
     bad = ("3,50", repr(ValueError("could not convert string to float: '3,50'")))
     if results == [good, bad, late] and few == [("1", 1.0)]:
@@ -205,10 +202,6 @@ def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) 
         return Mistake("the sentinel None was taken for a task", hint, "get")
     what = f"out of the results came {listed(results)}"
     return Mistake(what, "for each task put a pair: the task, and what the function makes of it", "put")
-
-
-def _with_tuples(values: list[Any]) -> list[Any]:
-    return [tuple(value) if isinstance(value, list) else value for value in values]
 
 
 def supervise(ctx: Any, worker: Worker) -> dict[str, Any]:

@@ -7,7 +7,17 @@ import sys
 import time
 from multiprocessing import connection
 
-from ipc_helpers.exercises import NOTHING, Exercise, Mistake, Trial, as_list, end_children, listed, short
+from ipc_helpers.exercises import (
+    NOTHING,
+    Exercise,
+    Mistake,
+    Trial,
+    as_list,
+    as_tuple,
+    end_children,
+    listed,
+    short,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,12 +69,7 @@ def prove(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     predicted = Trial(ctx, predict)
     three, five = Trial(ctx, worker, ctx, [1, 2, 3]), Trial(ctx, worker, ctx, [1, 2, 3, 4, 5])
     exitcode = three.exit_code()
-    return {
-        "predicted": predicted.wait(),
-        "three": three.returned,
-        "five": five.wait(),
-        "exitcode": exitcode,
-    }
+    return {"predicted": predicted.wait(), "three": three.returned, "five": five.wait(), "exitcode": exitcode}
 
 
 @Exercise(
@@ -75,7 +80,7 @@ def prove(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     TypeError="args takes a tuple of arguments: the list is one argument",
 )
 def _judge_prove(seen: Seen, predicted: Any, three: Any, five: Any, exitcode: int) -> str | Mistake:
-    predicted, three, five = _as_tuple(predicted), _as_tuple(three), _as_tuple(five)
+    predicted, three, five = as_tuple(predicted), as_tuple(three), as_tuple(five)
     if three == NOTHING:
         what = f"prove() left with exit code {exitcode}: append_one ran in your own process"
         hint = "target takes the function itself, without parentheses, and start() starts the child"
@@ -275,10 +280,6 @@ def _judge_try_all(seen: Seen, returned: Any, alive: int, exitcode: int) -> str 
 
 def _left(name: str, exitcode: int, hint: str) -> Mistake:
     return Mistake(f"{name}() left with exit code {exitcode}, and returned nothing", hint, "exit")
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 # What the children of exercises 3 and 5 run. Both know the process that may not call them.

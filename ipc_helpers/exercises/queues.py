@@ -31,9 +31,7 @@ def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
 
 
 @Exercise(
-    "02.1",
-    send_numbers,
-    ValueError="after close() nothing can be put: close the queue last, or not at all",
+    "02.1", send_numbers, ValueError="after close() nothing can be put: close the queue last, or not at all"
 )
 def _judge_send_numbers(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
     if messages == [0, 1, 2, 3, 4, None]:
@@ -80,8 +78,7 @@ def _judge_add_up(seen: Seen, results: list[Any], returned: Any) -> str | Mistak
         what = f"the worker returned {returned!r}, and put no result"
         return Mistake(what, "put the sum into the queue for the results")
     if len(results) > 1:
-        what = f"{len(results)} results came"
-        return Mistake(what, "put the sum once, when the sentinel has come", "put")
+        return Mistake(f"{len(results)} results came", "put the sum once, when the sentinel has come", "put")
     got = repr(results[0]) if results else "no result"
     hint = "add up all numbers until the sentinel, then put the sum into the queue for the results"
     return Mistake(f"of 1, 2, 3 and 4 came {got}", hint, "put")
@@ -156,10 +153,7 @@ def send_or_give_up(ctx: Any, worker: Worker) -> dict[str, Any]:
 
 
 @Exercise(
-    "02.5",
-    send_or_give_up,
-    put="give put() a timeout",
-    Full="catch queue.Full, and return what is left",
+    "02.5", send_or_give_up, put="give put() a timeout", Full="catch queue.Full, and return what is left"
 )
 def _judge_send_or_give_up(
     seen: Seen, sent: list[Any], left: Any, got: list[Any], left_in_time: Any
