@@ -21,7 +21,8 @@ from ipc_helpers.diagnosis import diagnose
 from ipc_helpers.exercises import EXERCISES, Seen, line_of
 
 if TYPE_CHECKING:
-    from ipc_helpers.diagnosis import Diagnosis, ObservedProcess
+    from ipc_helpers.causes import ObservedProcess
+    from ipc_helpers.diagnosis import Diagnosis
     from ipc_helpers.exercises import Exercise
     from ipc_helpers.worker_cells import WorkerCell
 
