@@ -191,3 +191,11 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine(needle: str, kept_fil
     )
     found = [path.relative_to(ROOT).as_posix() for path in kept_files if needle.encode() in path.read_bytes()]
     assert found == []
+
+
+def test_map_of_the_package_names_each_file_that_is_there() -> None:
+    rows = re.findall(r"^\| .+ \| `([\w./]+)`.* \|$", read("CONTRIBUTING.md"), re.MULTILINE)
+    assert len(rows) >= 20
+    package = ROOT / "ipc_helpers"
+    here = {f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir()}
+    assert here - {"__init__.py", "__pycache__/", "py.typed"} == set(rows)
