@@ -353,9 +353,10 @@ def test_symptoms_lead_to_each_lab(cells: list[Any]) -> None:
     assert {anchor for anchor in anchors if anchor.startswith("Lab-")} <= linked
 
 
-def test_chapter_shows_and_runs_every_program(cells: list[Any]) -> None:
-    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    shown = " ".join(re.findall(r"show_source\(([^)]*)\)", code))
+def test_chapter_and_its_exercises_show_and_run_every_program(cells: list[Any]) -> None:
+    exercises = nbformat.read(CHAPTER.parent / "solutions" / CHAPTER.name, as_version=4).cells
+    code = "\n".join(cell.source for cell in (*cells, *exercises) if cell.cell_type == "code")
+    shown = " ".join(re.findall(r"show(?:_source)?\(([^)]*)\)", code))
     programs = [name for name, _ in inspect.getmembers(pitfalls, _is_defined_there)]
     assert [name for name in programs if f"pitfalls.{name}" not in shown] == []
     mains = [name for name in programs if "ctx" in inspect.signature(getattr(pitfalls, name)).parameters]

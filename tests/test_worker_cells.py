@@ -234,7 +234,7 @@ def test_a_stuck_worker_is_shown_in_its_cells_line() -> None:
     cell = worker_cells.define("def work(ctx):\n    queue = ctx.Queue()\n    queue.get()\n")
     (process,) = diagnose(cell.module.work, multiprocessing.get_context("spawn")).processes
     assert process.words == "stuck in Queue.get, waiting for a message, in the line  queue.get()"
-    assert process.lines == ((cell.path, 4),)
+    assert process.lines == [(cell.path, 4)]
 
 
 # In kernels.
