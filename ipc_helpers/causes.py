@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipc_helpers.stacks import WAITS, Place, place_of
+from ipc_helpers.stacks import WAITS, Place, have_waited, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -205,12 +205,8 @@ class Tree:
         """Say whether all processes that live have waited for each other, throughout so many seconds."""
         # Who waits for a process that has ended goes on once its exit is seen: not yet, if that was now.
         waiting = [process.waiting for process in self.processes.values() if self._may_move(process)]
-        known = [event for event in waiting if event]
-        if not known or len(known) < len(waiting):
-            return False
-        since = max(self._changed, *(event["since"] for event in known))
-        together: int = min(event["at"] for event in known) - since
-        return together >= seconds * 1e9
+        waits = [(event["since"], event["at"]) if event else None for event in waiting]
+        return have_waited(waits, self._changed, seconds)
 
     def _may_move(self, process: ObservedProcess) -> bool:
         """Say whether a process lives, or its parent has yet to see that it does not."""

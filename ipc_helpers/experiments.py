@@ -930,10 +930,8 @@ class _Run:
         if len(running) != self._running:  # who waits for one that has ended goes on
             self._running, self._changed = len(running), perf_counter_ns()
         waits = {name: wait for name in running if (wait := self._tracks[name].wait)}
-        if not running or len(waits) < len(running):
-            return
-        since = max(self._changed, *(wait.since for wait in waits.values()))
-        if min(wait.seen for wait in waits.values()) - since >= _STUCK_FOR * 1e9:
+        known = [(waits[name].since, waits[name].seen) if name in waits else None for name in running]
+        if stacks.have_waited(known, self._changed, _STUCK_FOR):
             result = self.result(perf_counter_ns())
             raise ProtocolError(self._why_stuck(result, waits), result)
 

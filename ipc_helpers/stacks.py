@@ -129,6 +129,28 @@ class Looks:
         self._before, self._since = now, time.perf_counter_ns()
 
 
+def have_waited(waits: list[tuple[int, int] | None], changed: int, seconds: float) -> bool:
+    """Say whether processes have waited for each other, all of them, throughout some time.
+
+    Then none can go on. One that computes, sleeps, or waits with a limit of its own does not wait here.
+
+    Parameters
+    ----------
+    waits : list of tuple or None
+        Of each process that lives: since when it waits, and when that was seen last, in nanoseconds of
+        ``time.perf_counter_ns``; None where it does not.
+    changed : int
+        When one ended last, in the same time: who waits for it may not have seen it yet.
+    seconds : float
+        How long they have to have waited together.
+    """
+    known = [wait for wait in waits if wait]
+    if not known or len(known) < len(waits):
+        return False
+    since = max(changed, *(begun for begun, _ in known))
+    return min(seen for _, seen in known) - since >= seconds * 1e9
+
+
 def threads() -> dict[int, list[FrameType]]:
     """Return the frames of each thread but those of this package, from the innermost one on."""
     frames = sys._current_frames()
