@@ -203,11 +203,12 @@ def _draw(result: Result, beside: Result | None = None, size: Size | None = None
     figure, columns = _empty_figure(size, len(results), len(names), max(map(len, names)))
     words = result.experiment.words
     span = max(flow.span for flow in flows)
+    bands: dict[str, Any] = {}
     peak = max(1, *(flow.depth.max(initial=0) for flow in flows))
     for (counts, depth, timeline), each, flow, title in zip(columns, results, flows, titles, strict=True):
         _draw_counts(counts, words, flow, size.text)
         if flow.places:
-            _draw_places(depth, flow, size.text)
+            bands = _draw_places(depth, flow)
         else:
             _draw_depth(depth, flow)
         _draw_timeline(timeline, each, flow, names, size.text)
@@ -216,6 +217,8 @@ def _draw(result: Result, beside: Result | None = None, size: Size | None = None
         lines = wrap(title, letters, max_lines=2, placeholder=" …")
         top = size.height - 0.2 * size.text
         figure.text(left / size.width, top / size.height, "\n".join(lines), fontsize=size.text, va="top")
+    if bands:  # once, over both: a column alone may be too narrow for it
+        _legend(depth, list(bands.values()), list(bands), size.text, ncols=len(bands), loc="upper right")
     counts, depth, timeline = columns[0]
     counts.set_xlim(-0.01 * span, 1.01 * span)
     counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
@@ -417,9 +420,9 @@ def _legend(axes: Axes, handles: Sequence[Any], labels: list[str], text: float, 
         labels,
         fontsize=text,
         frameon=False,
-        handlelength=2.0,
+        handlelength=1.6,
         handletextpad=0.4,
-        columnspacing=1.0,
+        columnspacing=0.7,
         borderaxespad=0.1,
         labelspacing=0.2,
         **where,
@@ -437,8 +440,8 @@ def _draw_depth(axes: Axes, flow: _Flow) -> None:
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
 
 
-def _draw_places(axes: Axes, flow: _Flow, text: float) -> None:
-    """Draw how many messages are where, at some moments; the last place at the bottom."""
+def _draw_places(axes: Axes, flow: _Flow) -> dict[str, Any]:
+    """Draw how many messages are where, at some moments, the last place at the bottom; return the bands."""
     moments = np.linspace(0, flow.span, _BINS)
     below = np.zeros(_BINS)
     bands = {}
@@ -458,8 +461,7 @@ def _draw_places(axes: Axes, flow: _Flow, text: float) -> None:
             linewidth=1.2,
         )
         below = below + inside
-    handles = [bands[place] for place in flow.places]
-    _legend(axes, handles, list(flow.places), text, ncols=3, loc="upper right")
+    return {place: bands[place] for place in flow.places}
 
 
 def _draw_timeline(axes: Axes, result: Result, flow: _Flow, names: list[str], text: float) -> None:

@@ -320,6 +320,12 @@ def test_places_stay_as_they_were_between_other_pictures(chosen: Result) -> None
     assert draw(chosen).svg == flow
 
 
+def test_places_of_two_runs_are_explained_once() -> None:
+    """A column alone is too narrow for the three names."""
+    texts = Drawing(draw(waiting_at_places(), waiting_at_places(7), Size(546, 646, 18.45)).svg).texts
+    assert [texts.count(place) for place in ("deque", "feeder thread", "pipe")] == [1, 1, 1]
+
+
 def test_bands_of_places_stack_up_to_what_waits() -> None:
     """At each moment: what is in the deque, with the feeder and in the pipe is what is put and not got."""
     flow = _flow(waiting_at_places())
