@@ -442,8 +442,15 @@ def test_panel_is_seen_in_one_view(reader: Reader, width: int, height: int, simp
     try:
         show_lab(page, simple)
         panel = panel_of(page).locator(".ipc-panel")
-        page.wait_for_timeout(1000)  # drawn anew in this size
-        fit = panel.evaluate(FIT)
+        set_boxes(page, reader.play.defaults)
+        press_run(page)
+        expect(panel.get_by_role("status")).to_contain_text("Done: ")
+        ends_at = time.monotonic() + 30
+        while True:  # until it is drawn anew in this size
+            fit = panel.evaluate(FIT)
+            if fit["scale"] == pytest.approx(1, abs=0.02) or time.monotonic() > ends_at:
+                break
+            page.wait_for_timeout(200)
         assert fit["least"] >= 0.02 * height
         assert fit["scale"] == pytest.approx(
             1, abs=0.02
