@@ -145,8 +145,12 @@ def _end(process: subprocess.Popen[str], ways: list[Callable[[], None]]) -> tupl
         except subprocess.TimeoutExpired as error:
             written = error
     # Some process that is out of reach holds the pipes open.
-    stdout, stderr = ((part or b"").decode("utf-8", "replace") for part in (written.stdout, written.stderr))
-    return stdout, stderr
+    return _text(written.stdout), _text(written.stderr)
+
+
+def _text(written: bytes | str | None) -> str:
+    """Return what a process wrote as text, which subprocess does not promise for a time that is up."""
+    return written.decode("utf-8", "replace") if isinstance(written, bytes) else written or ""
 
 
 @contextlib.contextmanager
@@ -159,11 +163,14 @@ def _ways_to_end(process: subprocess.Popen[str]) -> Iterator[list[Callable[[], N
         kernel32 = ctypes.WinDLL("kernel32")
         kernel32.CreateJobObjectW.restype = wintypes.HANDLE
         job = wintypes.HANDLE(kernel32.CreateJobObjectW(None, None))  # which nothing that is in it leaves
-        kernel32.AssignProcessToJobObject(job, wintypes.HANDLE(int(process._handle)))  # type: ignore[attr-defined]
+        handle = wintypes.HANDLE(int(process._handle))  # type: ignore[attr-defined]
+        is_in_job = kernel32.AssignProcessToJobObject(job, handle)
 
         def kill() -> None:
-            kernel32.TerminateJobObject(job, 1)
-            process.kill()  # where the system let it into no job
+            if is_in_job:
+                kernel32.TerminateJobObject(job, 1)
+            else:
+                process.kill()
 
         try:
             yield [kill]
