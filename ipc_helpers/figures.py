@@ -146,8 +146,8 @@ def draw(result: Result, beside: Result | None = None, size: Size | None = None)
     beside : Result, optional
         Of another run of the same kind of experiment, to compare with: it is drawn on the left, with the
         same axes.
-    size : Size, optional
-        In pixels; by default 860 × 500, with text 15 pixels high.
+    size : Size or tuple, optional
+        Width, height and text in pixels; by default 860 × 500, with text 15 pixels high.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def draw_soon(
 
 
 def _draw(result: Result, beside: Result | None = None, size: Size | None = None) -> Picture:
-    size = size or Size()
+    size = Size(*(size or ()))
     results = [result]
     titles = [result.experiment.description]
     if beside is not None:

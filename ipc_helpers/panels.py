@@ -365,10 +365,12 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
     def _run(self, experiment: Experiment | None) -> None:
         """Run experiments, in a thread, until there is nothing to run."""
         while experiment is not None:
+            before = self._drawn
             try:
                 self._run_one(experiment)
             except Exception as error:  # whatever it is, the reader sees it and the panel stays usable
-                old = " The figure is that of the run before." if self.result is not None else ""
+                is_old = before is not None and self._drawn is before
+                old = " The figure is that of the run before." if is_old else ""
                 self._say_error(f"{type(error).__name__}: {error}.{old}")
             experiment = self._end()
 
@@ -384,23 +386,26 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             self._show(result)
             self._say(_summary(result))
         except Cancelled as error:
-            self._show(error.result)
-            self._say("Cancelled. Its processes are gone. The figure shows it up to then.")
+            self._say(self._show_end("Cancelled", error.result))
         except ProcessGroupError as error:
             summary, _, details = str(error).partition("\n")
             if isinstance(error, WorkerError):
                 summary += _line_of(error, self._workers)
-            self._show(error.result)
-            words = f"{summary}. Its processes are gone. The figure shows it up to then."
-            self._say_error(words, details.strip())
+            self._say_error(self._show_end(summary, error.result), details.strip())
 
-    def _show(self, result: Result | None) -> None:
-        """Show what a run measured, as a whole or up to where it was ended."""
-        if result is None or not result.lanes:  # it ended before anything began
-            return
+    def _show_end(self, how: str, result: Result | None) -> str:
+        """Show what a run measured up to where it was ended; return how that was, and what is shown."""
+        shown = " The figure shows it up to then." if self._show(result) else ""
+        return f"{how}. Its processes are gone.{shown}"
+
+    def _show(self, result: Result | None) -> bool:
+        """Show what a run measured, up to where it was ended; say whether anything had begun by then."""
+        if result is None or not result.lanes:
+            return False
         self._drawn = result
         figures.draw_soon(self._what_to_draw, self._show_picture).result()
         self.result, self.table.value, self.keep.disabled = result, _table(result), False
+        return True
 
     def _look(self, so_far: Callable[[], Result]) -> None:
         """Draw a run that goes on, again and again, and within bounds."""

@@ -128,6 +128,7 @@ def test_picture_has_the_size_that_was_asked_for_and_no_smaller_text(
 ) -> None:
     for result in (chosen, waiting_at_places(), child_starts(16)):
         drawing = Drawing(draw(result, result if columns == 2 else None, size).svg)
+        assert draw(result, size=tuple(size)).svg == draw(result, size=size).svg
         assert drawing.size == (size.width, size.height)
         assert min(drawing.heights) == pytest.approx(size.text)
         assert {lane.who for lane in result.lanes} <= set(drawing.texts)

@@ -356,8 +356,24 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
     panel.run.click()
     assert panel.wait(SECONDS)
     assert words in panel.status.value
+    assert "The figure" not in panel.status.value, "there is none"
     assert 'role="alert"' in panel.status.value
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
+
+
+def test_failure_before_anything_began_leaves_the_figure_of_the_run_before_and_says_so(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel.run.click()
+    assert panel.wait(SECONDS)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(QueueFlow, "run", fail)
+    panel.run.click()
+    assert panel.wait(SECONDS)
+    assert "Too many open files. The figure is that of the run before." in panel.status.value
 
 
 # What is shown of the controls, and sliders that start a run.
@@ -372,7 +388,7 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
         failing = Panel(QueueFlow(messages=5), **worker)
         failing.run.click()
         assert failing.wait(SECONDS)
-        assert "MemoryError: no room for a picture" in failing.status.value
+        assert "MemoryError: no room for a picture.<" in failing.status.value
         assert (failing.run.disabled, failing.cancel.disabled) == (False, True)
 
 
