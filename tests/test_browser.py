@@ -230,6 +230,7 @@ def test_stored_pictures_are_shown_before_a_cell_is_run(desk: tuple[Lab, Browser
     page = context.pages[0] if context.pages else context.new_page()
     lab.open(page, "02-queue.ipynb")
     stored = (NOTEBOOKS / "02-queue.ipynb").read_text(encoding="utf-8").count('<img class=\\"ipc-figure')
+    assert stored > 0
     pictures = page.locator(".jp-OutputArea-output img")
     expect(pictures).to_have_count(stored)
     for picture in pictures.all():
@@ -332,6 +333,16 @@ def test_box_takes_an_exact_number_and_its_slider_follows(reader: Reader) -> Non
     expect(box).to_have_value("37")
 
 
+@pytest.mark.parametrize("reader", ["02-queue"], indirect=True, scope="module")
+def test_slider_stands_at_the_round_number_that_is_nearest_by_ratio(reader: Reader) -> None:
+    box, slider = box_of(reader.page, "Messages"), slider_of(reader.page, "Messages")
+    for typed, stop in ((3, "2"), (4, "5"), (37, "50"), (-5, "1"), (10**9, "100,000")):
+        box.fill(str(typed))
+        box.press("Tab")
+        expect(slider).to_have_attribute("aria-valuetext", stop)
+        expect(box).to_have_value(str(typed))
+
+
 @of_every_panel
 def test_enter_in_a_box_runs(reader: Reader) -> None:
     page, play = reader.page, reader.play
@@ -415,6 +426,14 @@ FIT = """panel => {
     const scale = image.width / drawing.viewBox.baseVal.width;
     for (const text of drawing.querySelectorAll('text'))
         heights.push(parseFloat(text.style.fontSize) * scale);
+    const shown = document.body.appendChild(document.importNode(drawing, true));
+    shown.style.width = `${image.width}px`;
+    const frame = box(shown);
+    const cut = [...shown.querySelectorAll('text')].filter(text => box(text).width
+        && (box(text).left < frame.left - 2 || box(text).right > frame.right + 2
+            || box(text).top < frame.top - 2 || box(text).bottom > frame.bottom + 2));
+    const words = cut.map(text => text.textContent);
+    shown.remove();
     const notebook = box(document.querySelector('.jp-WindowedPanel-outer'));
     return {
         room: notebook.height,
@@ -422,6 +441,7 @@ FIT = """panel => {
         beside: controls.right <= picture.left && Math.abs(controls.top - picture.top) < 5,
         inside: picture.right <= whole.right + 1 && image.bottom <= whole.bottom + 1,
         scale,
+        cut: words,
         least: Math.min(...heights),
         scrolls: panel.querySelector('.ipc-controls').scrollHeight
             > panel.querySelector('.ipc-controls').clientHeight + 1,
@@ -452,9 +472,9 @@ def test_panel_is_seen_in_one_view(reader: Reader, width: int, height: int, simp
                 break
             page.wait_for_timeout(200)
         assert fit["least"] >= 0.02 * height
-        assert fit["scale"] == pytest.approx(
-            1, abs=0.02
-        )  # drawn for its size, from lines: sharp on any screen
+        # Drawn for its size, and from lines: sharp on any screen.
+        assert fit["scale"] == pytest.approx(1, abs=0.02)
+        assert fit["cut"] == []
         assert fit["inside"]
         assert fit["beside"] == (width > 1000)
         if fit["beside"]:
@@ -538,6 +558,30 @@ def test_picture_grows_while_a_run_goes_on_and_cancel_leaves_it(reader: Reader) 
     panel.get_by_role("button", name="Cancel").click()
     expect(panel.get_by_role("status")).to_contain_text("Cancelled")
     expect(picture).to_have_attribute("alt", re.compile("It was ended after"))
+
+
+SLOW = """%%worker
+import time
+
+def produce_in_batches(queue, messages, consumers):
+    for message in messages:
+        queue.put(message)
+        time.sleep(0.1)
+    queue.put(None)
+"""
+
+
+@pytest.mark.parametrize("reader", ["02-queue"], indirect=True, scope="module")
+def test_picture_grows_while_a_slow_worker_of_the_readers_own_runs(reader: Reader) -> None:
+    panel = panel_of(reader.page, 1)
+    picture = panel.locator("img")
+    with another_source(reader.page, "def produce_in_batches", SLOW):
+        panel.get_by_role("button", name="Run", exact=True).click()
+        expect(picture).to_have_attribute("alt", re.compile("It goes on after"))
+        early = picture.get_attribute("alt")
+        expect(picture).not_to_have_attribute("alt", str(early))
+        panel.get_by_role("button", name="Cancel").click()
+        expect(panel.get_by_role("status")).to_contain_text("Cancelled")
 
 
 FORGETFUL = """%%worker
