@@ -381,8 +381,11 @@ def test_kept_picture_stands_beside_the_next_and_reset_brings_the_first_values_b
     page, play = reader.page, reader.play
     panel = panel_of(page)
     keep, picture = panel.get_by_role("button", name="Keep"), panel.locator("img")
-    before = play.short_run(play.short[1])[2]
-    expect(picture).to_have_attribute("alt", re.compile(f"^{re.escape(before)}"))
+    values, done, before = play.short_run(play.short[1])
+    set_boxes(page, values)
+    press_run(page)
+    expect(picture).to_have_attribute("alt", re.compile(f"^{re.escape(before)}"), timeout=30_000)
+    expect(panel.get_by_text(done)).to_be_visible()
     keep.click()
     values, done, alt = play.short_run(play.short[0])
     set_boxes(page, values)
