@@ -432,9 +432,14 @@ FIT = """panel => {
     const shown = document.body.appendChild(document.importNode(drawing, true));
     shown.style.width = `${image.width}px`;
     const frame = box(shown);
-    const cut = [...shown.querySelectorAll('text')].filter(text => box(text).width
-        && (box(text).left < frame.left - 2 || box(text).right > frame.right + 2
-            || box(text).top < frame.top - 2 || box(text).bottom > frame.bottom + 2));
+    // The box of a text is higher than its letters, by a fifth of them on a side.
+    const is_out = text => {
+        const {left, right, top, bottom, width} = box(text);
+        const spare = parseFloat(text.style.fontSize) * scale / 4;
+        return width && (left < frame.left - spare || right > frame.right + spare
+            || top < frame.top - spare || bottom > frame.bottom + spare);
+    };
+    const cut = [...shown.querySelectorAll('text')].filter(is_out);
     const words = cut.map(text => text.textContent);
     shown.remove();
     const notebook = box(document.querySelector('.jp-WindowedPanel-outer'));
