@@ -104,11 +104,10 @@ class XRay:
         self._queue = inside
         # The queue holds what follows, which must not hold the queue: it ends its feeder thread when
         # nobody refers to it any more.
-        self._feeder = _Feeder(on_step or (lambda step, message: None))
-        inside._buffer = _Deque(self._feeder)
-        inside._send_bytes = partial(self._feeder.send, inside._send_bytes)
-        inside._recv_bytes = partial(self._feeder.receive, inside._recv_bytes)
-        inside._on_queue_feeder_error = partial(self._feeder.drop, inside._on_queue_feeder_error)
+        self._deque = inside._buffer = _Deque(on_step or (lambda step, message: None))
+        inside._send_bytes = partial(self._deque.send, inside._send_bytes)
+        inside._recv_bytes = partial(self._deque.receive, inside._recv_bytes)
+        inside._on_queue_feeder_error = partial(self._deque.drop, inside._on_queue_feeder_error)
 
     def look(self) -> Places:
         """Return where the messages are now.
@@ -118,13 +117,13 @@ class XRay:
         ValueError
             When the pipe is closed: after ``close``, once the feeder thread has ended.
         """
-        feeder, queue = self._feeder, self._queue
-        with feeder.lock:  # the feeder thread takes nothing and finishes nothing meanwhile
+        queue = self._queue
+        with self._deque.lock:  # the feeder thread takes nothing and finishes nothing meanwhile
             if queue._reader.closed:
                 raise ValueError("the queue is closed: there is nothing left to look into")
             in_pipe = _bytes_in(queue._reader)
-            in_deque, held = queue._buffer.messages(), feeder.held
-            least, most = feeder.messages_in(in_pipe)
+            in_deque, held = self._deque.messages(), self._deque.held
+            least, most = self._deque.messages_in(in_pipe)
         if least < most:
             try:
                 least = max(least, min(most, queue.qsize() - in_deque - held))
@@ -157,10 +156,11 @@ class XRay:
         return places
 
 
-class _Feeder:
-    """What a feeder thread has done, counted in that thread."""
+class _Deque(deque[object]):
+    """The deque of a queue, and what the feeder thread does with each message that it takes from it."""
 
     def __init__(self, on_step: Callable[[str, Any], object]) -> None:
+        super().__init__()
         self.lock = threading.Lock()
         self.held = 0  # messages: taken, and neither written nor dropped
         self.on_step = on_step
@@ -168,11 +168,18 @@ class _Feeder:
         self._written: deque[int] = deque(maxlen=_KEPT)  # bytes of each written message
         self._message: object = None
 
-    def take(self, popleft: Callable[[], Any]) -> Any:
-        """Take the next message from the deque."""
+    def messages(self) -> int:
+        """Return how many messages are inside, without what ``close`` has appended."""
+        try:
+            return len(self) - (self[-1] is _SENTINEL)
+        except IndexError:  # empty
+            return 0
+
+    def popleft(self) -> object:
+        """Take the first message, in the feeder thread."""
         with self.lock:
             self.held = 0  # it is back for more: the one before was written, or dropped
-            message = popleft()
+            message = super().popleft()
             if message is _SENTINEL:
                 return message
             self.held = 1
@@ -223,25 +230,6 @@ class _Feeder:
             if written is not None:
                 self._written.append(written)
             self._writing = self.held = 0
-
-
-class _Deque(deque[object]):
-    """The deque of a queue, whose feeder thread counts what it takes."""
-
-    def __init__(self, feeder: _Feeder) -> None:
-        super().__init__()
-        self._feeder = feeder
-
-    def popleft(self) -> object:
-        """Take the first message, in the feeder thread."""
-        return self._feeder.take(super().popleft)
-
-    def messages(self) -> int:
-        """Return how many messages are inside, without what ``close`` has appended."""
-        try:
-            return len(self) - (self[-1] is _SENTINEL)
-        except IndexError:  # empty
-            return 0
 
 
 def _bytes_in(reader: Connection[Any, Any]) -> int:
