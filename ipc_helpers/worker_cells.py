@@ -19,7 +19,6 @@ import os
 import platform
 import re
 import shutil
-import stat
 import symtable
 import sys
 import tempfile
@@ -30,7 +29,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import ModuleType, TracebackType
 
 # What the text of a cell that can't be read seems to define.
@@ -119,11 +117,12 @@ def define(source: str, cell_id: str = "", namespace: dict[str, object] | None =
     held = {} if namespace is None else namespace
     made = _make(source, cell_id)
     for cell in list(_cells):
-        if (cell_id and cell.cell_id == cell_id) or set(cell.names) <= set(made.names):
-            _withdraw(cell, cell.names, held)
+        is_before = (cell_id and cell.cell_id == cell_id) or set(cell.names) <= set(made.names)
+        for name, value in _given(cell).items():
+            if (is_before or name in made.names) and held.get(name) is value:
+                del held[name]
+        if is_before:
             _cells.remove(cell)
-        else:
-            _withdraw(cell, set(cell.names) & set(made.names), held)
     _cells.append(made)
     held.update(_given(made))
     return made
@@ -163,13 +162,11 @@ def _make(source: str, cell_id: str) -> WorkerCell:
     text = f"# %%worker\n{source}"  # its lines have the numbers that they have in the cell
     digest = hashlib.sha256(ascii((next(_numbers), source)).encode()).hexdigest()
     path = _own_folder() / f"worker_{digest[:16]}.py"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # the import warns of the text, once
-        names = _names(text)
     module, error = None, None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", SyntaxWarning)  # the import warns of the text, once
+            names = _names(text)
             compile(text, _SHOWN, "exec", dont_inherit=True)  # whose error names no temporary file
         path.write_text(text, encoding="utf-8")
         importlib.invalidate_caches()
@@ -198,24 +195,14 @@ def _given(cell: WorkerCell) -> dict[str, object]:
     return {name: getattr(cell.module, name) for name in cell.names if hasattr(cell.module, name)}
 
 
-def _withdraw(cell: WorkerCell, names: Iterable[str], namespace: dict[str, object]) -> None:
-    """Remove these of a cell's names from the notebook, where they are still its own."""
-    given = _given(cell)
-    for name in names:
-        if name in given and namespace.get(name) is given[name]:
-            del namespace[name]
-
-
 def _shown_alone(error: BaseException) -> Exception:
     """Return an exception that IPython shows as it shows a syntax error of any cell: without frames.
 
     Of an error that a magic raises, it would show those of its own, four for a syntax error.
     """
-    kind = type(error)
-    text = "".join(traceback.format_exception_only(kind, error))
-    alone: type[Exception] = type(
-        kind.__name__, (Exception,), {"_render_traceback_": lambda self: text.splitlines()}
-    )
+    lines = "".join(traceback.format_exception_only(error)).splitlines()
+    shown = {"_render_traceback_": lambda self: lines}
+    alone: type[Exception] = type(type(error).__name__, (Exception,), shown)
     return alone(str(error))
 
 
@@ -257,7 +244,6 @@ def _sweep(parent: Path) -> None:
         for folder in parent.glob(f"{glob.escape(_PREFIX)}*"):
             number = folder.name.removeprefix(_PREFIX).partition("-")[0]
             with contextlib.suppress(OSError):  # somebody else's, or gone meanwhile
-                status = folder.lstat()  # a link may lead anywhere
-                mine = stat.S_ISDIR(status.st_mode) and status.st_uid == getattr(os, "getuid", int)()
+                mine = folder.lstat().st_uid == getattr(os, "getuid", int)()
                 if mine and number.isdecimal() and not psutil.pid_exists(int(number)):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)  # which follows no link
