@@ -169,12 +169,12 @@ class Tree:
         for pid, code in event.get("children", {}).items():
             child = self._process(int(pid))
             if code is not None and child.exitcode is None:
-                self._changed = max(self._changed, event["at"])
+                self._changed = event["at"]
                 child.exitcode, child.ended_first = code, not (process.returned or process.raised)
         self.left |= event.get("left", {})
         process.waiting = event if kind == "waiting" else None
         if kind in ("child", "returned", "raised", "ended"):
-            self._changed = max(self._changed, event["at"])
+            self._changed = event["at"]
         if kind in ("begun", "returned", "ended"):
             setattr(process, kind, True)
         elif kind in ("raised", "running", "dropped"):

@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from multiprocessing import connection, context, current_process, queues, resource_tracker, util
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
@@ -43,7 +44,6 @@ _polls = threading.RLock()
 _folder = ""
 _looks_at = 0  # nanoseconds of perf_counter_ns
 _ends_at = 0
-_installed = False
 
 
 def observe(
@@ -86,16 +86,13 @@ def observe(
     try:
         return _run(functools.partial(function, *args))
     except BaseException:  # noted; raised here, it would end the group before this process's children
-        _print_exception()
+        traceback.print_exc()
         return None
 
 
+@functools.cache  # a forked child inherits it
 def install() -> None:
     """Have ``multiprocessing`` tell of each process, queue and pipe that this process makes."""
-    global _installed
-    if _installed:  # inherited through fork
-        return
-    _installed = True
     # Each calls the library's function, which it gets first.
     for owner, name, around in (
         (BaseProcess, "start", _start),
@@ -164,12 +161,14 @@ def _run(function: Callable[[], Any]) -> Any:
         log("returned")
         raise
     except BaseException as error:
+        trace = traceback.walk_tb(error.__traceback__)
+        own = [(frame, number) for frame, number in trace if not stacks.is_library(frame)]
         log(
             "raised",
             kind=type(error).__name__,
             message=stacks.shortened(str(error)),
-            left=_left(),
-            **_own_lines(error),
+            line=stacks.line_of(*own[-1]) if own else "",  # the frame may be in an except clause by now
+            own=[(frame.f_code.co_filename, number) for frame, number in reversed(own)],
         )
         raise
     log("returned")
@@ -207,24 +206,6 @@ def _state(main: int) -> dict[str, Any]:
         "ends": [end._observed_key for end in list(_ends) if not end.closed and end.writable],
         "left": _left(),
     }
-
-
-def _own_lines(error: BaseException) -> dict[str, Any]:
-    """Return the innermost line of the program's own that an exception went through, and where all are."""
-    import traceback  # only a failing process pays for it
-
-    trace = traceback.walk_tb(error.__traceback__)
-    own = [(frame, number) for frame, number in trace if not stacks.is_library(frame)]
-    return {
-        "line": stacks.line_of(*own[-1]) if own else "",  # the frame may be in an except clause by now
-        "own": [(frame.f_code.co_filename, number) for frame, number in reversed(own)],
-    }
-
-
-def _print_exception() -> None:
-    import traceback
-
-    traceback.print_exc()
 
 
 # What a process holds.
@@ -309,7 +290,7 @@ def _is_exiting(is_exiting: Callable[[], bool]) -> bool:
         keys = (queue._observed_key for queue in list(_queues) if getattr(queue, "_buffer", None) is buffer)
         log("dropped", key=next(keys, None))
         if is_exiting():  # then the library says nothing
-            _print_exception()
+            traceback.print_exc()
     return is_exiting()
 
 

@@ -259,11 +259,6 @@ def is_library_file(name: str) -> bool:
     return (name.startswith((_LIBRARY, "<frozen")) and not name.startswith(_PACKAGE)) or name == "<string>"
 
 
-def own_frame(frames: Iterable[FrameType]) -> FrameType | None:
-    """Return the innermost frame of the program's own."""
-    return next((frame for frame in frames if not is_library(frame)), None)
-
-
 def line_of(frame: FrameType, number: int | None = None) -> str:
     """Return the source of the line that a frame is in, or of another line."""
     text = linecache.getline(frame.f_code.co_filename, number or frame.f_lineno, frame.f_globals).strip()
@@ -272,7 +267,7 @@ def line_of(frame: FrameType, number: int | None = None) -> str:
 
 def place_of(frames: list[FrameType]) -> Place:
     """Return where a thread with these frames is."""
-    own = own_frame(frames)
+    own = [frame for frame in frames if not is_library(frame)]
     library = _library_frames(frames)
     names = [frame.f_code.co_name for frame in library]
     # What the own line called; in a process that is past its function, the innermost with an object.
@@ -281,8 +276,8 @@ def place_of(frames: list[FrameType]) -> Place:
     kind, key, owner = _subject(called) if called else ("", None, "")
     call = f"{owner}.{called.f_code.co_name}" if called and owner else names[-1] if names else ""
     return Place(
-        line_of(own) if own else "",
-        [(frame.f_code.co_filename, frame.f_lineno) for frame in frames if not is_library(frame)],
+        line_of(own[0]) if own else "",
+        [(frame.f_code.co_filename, frame.f_lineno) for frame in own],
         call if {"_finalize_join", "join_thread"}.isdisjoint(names) else FEEDERS_JOIN,
         kind,
         key,
