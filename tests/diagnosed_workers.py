@@ -13,7 +13,7 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers import ProcessGroup
+from ipc_helpers import ProcessGroup, observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +44,6 @@ def say(end: Any, words: list[str]) -> None:
         end.send(word)
 
 
-def echo(end: Any) -> None:
-    end.send(end.recv())
-
-
 def fail(box: Any, number: int) -> None:
     box.put(1 // number)
 
@@ -67,10 +63,6 @@ def leave_a_part(end: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def leave(code: int) -> None:
-    os._exit(code)
-
-
 def work(tasks: Any) -> None:
     while (task := tasks.get()) is not None:
         if task == "bad":
@@ -81,10 +73,15 @@ def work(tasks: Any) -> None:
 # The programs: each takes a context.
 
 
+def started(ctx: Any, target: Callable[..., object], *args: Any, **options: Any) -> Any:
+    child = ctx.Process(target=target, args=args, **options)
+    child.start()
+    return child
+
+
 def healthy(ctx: Any) -> int:
     box = ctx.Queue()
-    source = ctx.Process(target=fill, args=(box, 3, SIZE), name="source")
-    source.start()
+    source = started(ctx, fill, box, 3, SIZE, name="source")
     total = sum(len(box.get(timeout=10)) for _ in range(3))
     source.join()
     return total
@@ -92,8 +89,7 @@ def healthy(ctx: Any) -> int:
 
 def healthy_pipe(ctx: Any) -> list[str]:
     ours, theirs = ctx.Pipe(duplex=False)
-    speaker = ctx.Process(target=say, args=(theirs, ["one", "two"]))
-    speaker.start()
+    speaker = started(ctx, say, theirs, ["one", "two"])
     theirs.close()
     words = []
     try:
@@ -104,33 +100,27 @@ def healthy_pipe(ctx: Any) -> list[str]:
         return words
 
 
-def quiet(ctx: Any) -> str:
+def prints(ctx: Any) -> None:
     print("printed by main")
-    time.sleep(0.1)
-    return ctx.get_start_method()
 
 
 def join_first(ctx: Any) -> None:
     box = ctx.Queue()
-    source = ctx.Process(target=fill, args=(box, 1, SIZE), name="source")
-    source.start()
+    source = started(ctx, fill, box, 1, SIZE, name="source")
     source.join()
     box.get()
 
 
 def join_first_over_a_pipe(ctx: Any) -> None:
     ours, theirs = ctx.Pipe()
-    speaker = ctx.Process(target=say, args=(theirs, ["x" * 1_000_000]), name="speaker")
-    speaker.start()
+    speaker = started(ctx, say, theirs, ["x" * 1_000_000], name="speaker")
     speaker.join()
     ours.recv()
 
 
 def no_sentinel(ctx: Any) -> None:
     box = ctx.Queue()
-    readers = [ctx.Process(target=collect, args=(box,)) for _ in range(3)]
-    for reader in readers:
-        reader.start()
+    readers = [started(ctx, collect, box) for _ in range(3)]
     box.put(None)
     for reader in readers:
         reader.join()
@@ -138,31 +128,27 @@ def no_sentinel(ctx: Any) -> None:
 
 def one_get_too_many(ctx: Any) -> None:
     box = ctx.Queue()
-    source = ctx.Process(target=fill, args=(box, 2, 10))
-    source.start()
+    started(ctx, fill, box, 2, 10)
     for _ in range(3):
         box.get()
 
 
 def open_end(ctx: Any) -> None:
     ours, theirs = ctx.Pipe(duplex=False)
-    listener = ctx.Process(target=listen, args=(ours,), name="listener")
-    listener.start()
+    listener = started(ctx, listen, ours, name="listener")
     theirs.send("hello")
     listener.join()
 
 
 def open_end_in_main(ctx: Any) -> None:
     ours, theirs = ctx.Pipe(duplex=False)
-    speaker = ctx.Process(target=say, args=(theirs, ["one"]), name="speaker")
-    speaker.start()
+    started(ctx, say, theirs, ["one"], name="speaker")
     listen(ours)
 
 
 def bad_message(ctx: Any) -> None:
     box = ctx.Queue()
-    source = ctx.Process(target=put_a_lambda, args=(box,), name="source")
-    source.start()
+    started(ctx, put_a_lambda, box, name="source")
     while box.get() != "never":
         pass
 
@@ -176,29 +162,26 @@ def bad_message_at_the_end(ctx: Any) -> None:
 
 def worker_fails(ctx: Any) -> None:
     box = ctx.Queue()
-    worker = ctx.Process(target=fail, args=(box, 0), name="divider")
-    worker.start()
+    started(ctx, fail, box, 0, name="divider")
     box.get()
 
 
 def worker_leaves(ctx: Any) -> None:
     box = ctx.Queue()
-    ctx.Process(target=leave, args=(7,), name="leaver").start()
+    started(ctx, os._exit, 7, name="leaver")
     box.get()
 
 
 def killed_consumer(ctx: Any, after: float = 0.3) -> None:
     box = ctx.Queue()
     up = ctx.Event()
-    first = ctx.Process(target=take_with_lock, args=(box, up), name="first")
-    first.start()
+    first = started(ctx, take_with_lock, box, up, name="first")
     up.wait(10)
     time.sleep(after)
     first.kill()
     first.join()
     box.put("for the second")
-    second = ctx.Process(target=collect, args=(box,), name="second")
-    second.start()
+    second = started(ctx, collect, box, name="second")
     second.join()
 
 
@@ -208,8 +191,7 @@ def killed_after_a_long_wait(ctx: Any) -> None:
 
 def killed_in_a_message(ctx: Any) -> None:
     ours, theirs = ctx.Pipe(duplex=False)
-    writer = ctx.Process(target=leave_a_part, args=(theirs,), name="writer")
-    writer.start()
+    started(ctx, leave_a_part, theirs, name="writer")
     ours.recv()
 
 
@@ -224,8 +206,7 @@ def unfinished(ctx: Any) -> None:
 
 def dead_worker(ctx: Any) -> None:
     tasks = ctx.JoinableQueue()
-    worker = ctx.Process(target=work, args=(tasks,), name="worker", daemon=True)
-    worker.start()
+    started(ctx, work, tasks, name="worker", daemon=True)
     tasks.put("good")
     tasks.put("bad")
     tasks.join()
@@ -239,22 +220,17 @@ def full_queue(ctx: Any) -> None:
 
 def both_listen(ctx: Any) -> None:
     ours, theirs = ctx.Pipe()
-    other = ctx.Process(target=echo, args=(theirs,), name="echo")
-    other.start()
+    started(ctx, bounce, theirs, name="other")
     theirs.close()
     ours.recv()
 
 
 def both_send(ctx: Any) -> None:
     ours, theirs = ctx.Pipe()
-    ends = {"left": ours, "right": theirs}
-    children = [
-        ctx.Process(target=say, args=(end, ["x" * 1_000_000]), name=name) for name, end in ends.items()
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
+    left = started(ctx, say, ours, ["x" * 1_000_000], name="left")
+    right = started(ctx, say, theirs, ["x" * 1_000_000], name="right")
+    left.join()
+    right.join()
 
 
 def unasked(ctx: Any) -> None:
@@ -272,13 +248,11 @@ def raises_in_with(ctx: Any) -> None:
         time.sleep(0.01)
 
 
-def left_over(ctx: Any) -> str:
+def left_over(ctx: Any) -> None:
     letters = ctx.Queue()
-    source = ctx.Process(target=fill, args=(letters, 3, 10))
-    source.start()
+    source = started(ctx, fill, letters, 3, 10)
     letters.get(timeout=10)
     source.join()
-    return "done"
 
 
 def main_fails(ctx: Any) -> None:
@@ -295,16 +269,13 @@ def sleeps(ctx: Any) -> None:
 
 
 def grandchildren(ctx: Any) -> None:
-    child = ctx.Process(target=no_sentinel, args=(ctx,), name="child")
-    child.start()
-    child.join()
+    started(ctx, no_sentinel, ctx, name="child").join()
 
 
 def healthy_group(ctx: Any) -> int:
     with ProcessGroup(ctx, deadline=30) as group:
         child = group.start(operator.add, 2, 3)
-    result: int = child.result
-    return result
+    return child.result
 
 
 def deletes_an_end(ctx: Any) -> str:
@@ -340,15 +311,9 @@ def a_list_of_queues(ctx: Any) -> None:
     boxes[2].put("three")
 
 
-def listen_for_notices(notices: Any) -> None:
-    while notices.get() is not None:
-        pass
-
-
 def terminates_a_daemon_in_get(ctx: Any, by_signal: bool) -> None:
     notices = ctx.Queue()
-    helper = ctx.Process(target=listen_for_notices, args=(notices,), daemon=True)
-    helper.start()
+    helper = started(ctx, collect, notices, daemon=True)
     while not notices._rlock._semlock._is_zero():  # until it is inside of get
         time.sleep(0.01)
     if by_signal:
@@ -361,8 +326,7 @@ def terminates_a_daemon_in_get(ctx: Any, by_signal: bool) -> None:
 
 
 def terminates_a_daemon_at_its_end(ctx: Any) -> None:
-    helper = ctx.Process(target=time.sleep, args=(300,), daemon=True)
-    helper.start()
+    helper = started(ctx, time.sleep, 300, daemon=True)
     helper.terminate()
     helper.join()
 
@@ -376,9 +340,9 @@ def healthy_pool(ctx: Any) -> list[int]:
         return pool.map_async(abs, [-1, -2]).get(timeout=10)
 
 
-def empty(ctx: Any) -> str:
+def give_up(ctx: Any, after: float = 0.05) -> str:
     try:
-        ctx.Queue().get(timeout=0.05)
+        ctx.Queue().get(timeout=after)
     except Empty:
         return "Empty"
     return "?"
@@ -389,12 +353,10 @@ def stop_oneself() -> None:
 
 
 def stopped(ctx: Any) -> None:
-    sleeper = ctx.Process(target=stop_oneself, name="sleeper")
-    sleeper.start()
-    sleeper.join()
+    started(ctx, stop_oneself, name="sleeper").join()
 
 
-def holds_the_interpreter() -> None:
+def holds_the_interpreter(ctx: Any) -> None:
     re.fullmatch(r"(a+)+", "a" * 80 + "b")
 
 
@@ -411,21 +373,16 @@ def kill_main(ctx: Any) -> None:
 
 def pause_below(ctx: Any) -> None:
     """Have a child start a child that sleeps."""
-    child = ctx.Process(target=pause, args=(ctx,), name="child")
-    child.start()
-    child.join()
+    started(ctx, pause, ctx).join()
 
 
 def pause(ctx: Any) -> None:
-    sleeper = ctx.Process(target=time.sleep, args=(60,), name="sleeper")
-    sleeper.start()
-    sleeper.join()
+    started(ctx, time.sleep, 60).join()
 
 
 def get_late(ctx: Any) -> str:
     box = ctx.Queue()
-    source = ctx.Process(target=put_late, args=(box,))
-    source.start()
+    started(ctx, put_late, box)
     return box.get()
 
 
@@ -456,8 +413,7 @@ def put_slow(box: Any, thanks: Any) -> None:
 def get_slow(ctx: Any) -> str:
     """Wait in get() for what the feeder thread of somebody who waits in get() is at work on."""
     box, thanks = ctx.Queue(), ctx.Queue()
-    source = ctx.Process(target=put_slow, args=(box, thanks))
-    source.start()
+    source = started(ctx, put_slow, box, thanks)
     message = box.get()
     thanks.put("thanks")
     source.join()
@@ -465,11 +421,7 @@ def get_slow(ctx: Any) -> str:
 
 
 def give_up_late(ctx: Any) -> str:
-    try:
-        ctx.Queue().get(timeout=1.5)
-    except Empty:
-        return "Empty"
-    return "?"
+    return give_up(ctx, after=1.5)
 
 
 def bounce(end: Any) -> None:
@@ -480,8 +432,7 @@ def bounce(end: Any) -> None:
 def play(ctx: Any) -> str:
     """Wait in recv() nearly all the time, each time for another message."""
     ours, theirs = ctx.Pipe()
-    player = ctx.Process(target=bounce, args=(theirs,))
-    player.start()
+    player = started(ctx, bounce, theirs)
     ends_at = time.monotonic() + 1.5
     while time.monotonic() < ends_at:
         ours.send("ball")
@@ -491,15 +442,9 @@ def play(ctx: Any) -> str:
     return "played"
 
 
-def nap(seconds: float) -> None:
-    time.sleep(seconds)
-
-
 def join_and_go_on(ctx: Any) -> str:
     """Wait for a child for longer than it takes to tell a stuck tree, then do something else."""
-    child = ctx.Process(target=nap, args=(1.2,))
-    child.start()
-    child.join()
+    started(ctx, time.sleep, 1.2).join()
     time.sleep(0.4)
     return "joined"
 
@@ -512,8 +457,7 @@ def listen_alone(end: Any, other: Any) -> None:
 def drop_an_end(ctx: Any) -> str:
     """Have the end of a pipe come from an end that nothing refers to any more, once it was looked at."""
     ours, theirs = ctx.Pipe(duplex=False)
-    listener = ctx.Process(target=listen_alone, args=(ours, theirs))
-    listener.start()
+    listener = started(ctx, listen_alone, ours, theirs)
     time.sleep(0.6)
     del theirs
     listener.join()
@@ -522,8 +466,6 @@ def drop_an_end(ctx: Any) -> str:
 
 def read_exit_codes(ctx: Any) -> set[Any]:
     """Join children while another thread looks at their exit codes, all the time."""
-    from ipc_helpers import observed
-
     over = threading.Event()
 
     def look() -> None:
@@ -534,8 +476,7 @@ def read_exit_codes(ctx: Any) -> set[Any]:
     looker.start()
     codes = set()
     for _ in range(40):
-        child = ctx.Process(target=leave, args=(7,))
-        child.start()
+        child = started(ctx, os._exit, 7)
         child.join()
         codes.add(child.exitcode)
     over.set()
@@ -557,8 +498,7 @@ def receive_large(ctx: Any) -> int:
         import fcntl
 
         fcntl.fcntl(theirs.fileno(), fcntl.F_SETPIPE_SZ, 4096)
-    sender = ctx.Process(target=send_large, args=(theirs,))
-    sender.start()
+    sender = started(ctx, send_large, theirs)
     theirs.close()
     size = len(ours.recv_bytes())
     sender.join()

@@ -9,12 +9,11 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import diagnosed_workers as programs
 import psutil
@@ -23,24 +22,30 @@ import pytest
 from ipc_helpers import Diagnosis, StartError, diagnose, stacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    Found = dict[Callable[..., Any], Diagnosis]
 
 METHODS = multiprocessing.get_all_start_methods()
 DEADLINE = 60.0  # seconds: with room for a busy machine; a program that is stuck is ended long before
 TOO_LONG = 12.0  # seconds: for programs that run on. By then all of their processes are up, if others run too
-
+SPAWN = multiprocessing.get_context("spawn")
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
 
 
-class Found(NamedTuple):
-    start_method: str
-    by_program: dict[Callable[..., Any], Diagnosis]
-
-
 @pytest.fixture(params=METHODS)
-def ctx(request: pytest.FixtureRequest) -> Any:
-    return multiprocessing.get_context(request.param)
+def method(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def ctx(method: str) -> Any:
+    return multiprocessing.get_context(method)
+
+
+def of_each(programs: Iterable[Callable[..., Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("program", programs, ids=lambda program: program.__name__)
 
 
 CAUSES = {
@@ -65,20 +70,17 @@ CAUSES = {
     programs.busy: "main was still running in 'all(True for _ in itertools.count())'",
     programs.sleeps: "main was still running in 'time.sleep(60)'",
 }
-NEEDS_SIGKILL = {
+NEED_SIGKILL = {
     programs.killed_consumer: "first was killed (SIGKILL) while it held the read lock of the queue 'box'",
     programs.killed_after_a_long_wait: "first was killed (SIGKILL) while it held the read lock of the queue",
     programs.kill_main: "main was killed (SIGKILL) before it was done",
     programs.killed_in_a_message: "writer was killed (SIGKILL) in the middle of a message",
 }
 if hasattr(signal, "SIGKILL"):
-    CAUSES |= NEEDS_SIGKILL
+    CAUSES |= NEED_SIGKILL
 if sys.platform == "darwin":  # which does not count the messages of a queue
     del CAUSES[programs.left_over]
-
-
 RUNNING = [programs.busy, programs.sleeps, programs.unasked]
-LEAVING = [programs.join_first, programs.grandchildren, programs.main_fails]
 OTHERS = [programs.no_sentinel, programs.open_end, programs.grandchildren]
 
 
@@ -95,58 +97,50 @@ def every_diagnosis() -> dict[tuple[Callable[..., Any], str], Diagnosis]:
         return dict(zip(todo, pool.map(run, todo), strict=True))
 
 
-@pytest.fixture(params=METHODS)
-def found(request: pytest.FixtureRequest, every_diagnosis: dict[Any, Diagnosis]) -> Found:
-    by_program = {program: every_diagnosis[program, request.param] for program in (*CAUSES, *OTHERS)}
-    return Found(request.param, by_program)
+@pytest.fixture
+def found(method: str, every_diagnosis: dict[Any, Diagnosis]) -> Found:
+    return {program: every_diagnosis[program, method] for program in (*CAUSES, *OTHERS)}
 
 
-@pytest.mark.parametrize("program", CAUSES, ids=lambda program: program.__name__)
+@of_each(CAUSES)
 def test_it_names_the_cause(program: Callable[..., Any], found: Found) -> None:
-    diagnosis = found.by_program[program]
+    diagnosis = found[program]
     assert CAUSES[program] in diagnosis.cause
     assert not diagnosis.healthy
 
 
 def test_it_names_the_consumers_without_a_sentinel(found: Found) -> None:
-    diagnosis = found.by_program[programs.no_sentinel]
+    diagnosis = found[programs.no_sentinel]
     assert re.search(r"(collect.*){2} wait in get\(\): the queue 'box' is empty", diagnosis.cause)
     assert diagnosis.remedy == "put one sentinel for each consumer"
     assert len(diagnosis.stuck) == 3
 
 
-def test_it_names_who_holds_an_end_open(found: Found) -> None:
-    diagnosis = found.by_program[programs.open_end]
+def test_it_names_who_holds_an_end_open(found: Found, method: str) -> None:
     # A forked child holds the ends of its parent as well.
-    holders = "main and listener hold" if found.start_method == "fork" else "main holds"
-    assert f"while {holders} the other end, 'theirs', open" in diagnosis.cause
+    holders = "main and listener hold" if method == "fork" else "main holds"
+    assert f"while {holders} the other end, 'theirs', open" in found[programs.open_end].cause
 
 
 def test_it_sees_processes_below_its_children(found: Found) -> None:
-    diagnosis = found.by_program[programs.grandchildren]
+    diagnosis = found[programs.grandchildren]
     names = [process.name for process in diagnosis.processes]
     assert sorted(names) == ["child", "collect", "collect 2", "collect 3", "main"]
     assert "wait in get()" in diagnosis.cause
 
 
 def test_no_report_names_a_path_or_a_process_id(found: Found) -> None:
-    for diagnosis in found.by_program.values():
+    for diagnosis in found.values():
         text = str(diagnosis).replace("1 // number", "")
         assert os.sep not in text
         assert not re.search(r"\d{3,}", text)
 
 
 def test_it_tells_who_serves_from_who_is_stuck(found: Found) -> None:
-    diagnosis = found.by_program[programs.unasked]
+    diagnosis = found[programs.unasked]
     states = {process.name: process.state for process in diagnosis.processes}
     assert states == {"main": "stuck", "SyncManager": "idle", "worker": "idle"}
     assert list(diagnosis.stuck) == ["main"]
-
-
-@pytest.mark.parametrize("program", LEAVING, ids=lambda program: program.__name__)
-def test_it_leaves_nothing(program: Callable[..., Any], ctx: Any, nothing_left: Path) -> None:
-    # With time: a process that is ended while it makes a queue leaves a semaphore, which nobody could help.
-    assert not diagnose(program, ctx, deadline=DEADLINE).healthy
 
 
 HEALTHY = {
@@ -157,11 +151,11 @@ HEALTHY = {
     programs.deletes_an_end: "the end of the pipe",
     programs.keeps_what_locals_said: ["ctx"],
     programs.terminates_a_daemon_at_its_end: None,
-    programs.empty: "Empty",
+    programs.give_up: "Empty",
 }
 
 
-@pytest.mark.parametrize("program", HEALTHY, ids=lambda program: program.__name__)
+@of_each(HEALTHY)
 def test_it_says_that_healthy_code_is_healthy(
     program: Callable[..., Any], ctx: Any, nothing_left: Path
 ) -> None:
@@ -185,14 +179,15 @@ STUCK = [
 ]
 
 
-@pytest.mark.parametrize("program", STUCK, ids=lambda program: program.__name__)
+@of_each([*STUCK, programs.main_fails])
 def test_it_does_not_wait_for_its_deadline_once_nothing_can_move(
     program: Callable[..., Any], ctx: Any, nothing_left: Path
 ) -> None:
     started = time.monotonic()
     diagnosis = diagnose(program, ctx, deadline=300)
     assert time.monotonic() - started < 60
-    assert diagnosis.stuck, str(diagnosis)
+    assert not diagnosis.healthy
+    assert bool(diagnosis.stuck) == (program in STUCK), str(diagnosis)
 
 
 WAITING = {
@@ -207,7 +202,7 @@ WAITING = {
 }
 
 
-@pytest.mark.parametrize("program", WAITING, ids=lambda program: program.__name__)
+@of_each(WAITING)
 def test_who_waits_for_something_that_comes_is_not_stuck(
     program: Callable[..., Any], ctx: Any, nothing_left: Path
 ) -> None:
@@ -220,24 +215,22 @@ def test_looking_takes_no_exit_code_away(ctx: Any, nothing_left: Path) -> None:
     assert diagnose(programs.read_exit_codes, ctx, deadline=60).returned == {7}
 
 
-@pytest.mark.parametrize("start_method", METHODS)
-def test_the_function_runs_in_a_child_of_each_start_method(start_method: str, nothing_left: Path) -> None:
+def test_the_function_runs_in_a_child_of_each_start_method(method: str, nothing_left: Path) -> None:
     for inner in METHODS:
         ctx = multiprocessing.get_context(inner)
-        diagnosis = diagnose(programs.healthy, ctx, deadline=20, start_method=start_method)
+        diagnosis = diagnose(programs.healthy, ctx, deadline=20, start_method=method)
         assert diagnosis.healthy, str(diagnosis)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="what a process prints is kept on POSIX systems")
 def test_it_keeps_what_the_processes_print(nothing_left: Path) -> None:
-    diagnosis = diagnose(programs.quiet, multiprocessing.get_context("spawn"), deadline=20)
+    diagnosis = diagnose(programs.prints, SPAWN, deadline=20)
     assert diagnosis.output == "printed by main\n"
     assert "printed" not in str(diagnosis)
 
 
 def test_the_report_has_a_line_for_each_process(nothing_left: Path) -> None:
-    ctx = multiprocessing.get_context("spawn")
-    assert str(diagnose(programs.join_first, ctx, deadline=DEADLINE)).splitlines() == [
+    assert str(diagnose(programs.join_first, SPAWN, deadline=DEADLINE)).splitlines() == [
         "main: stuck in Process.join, waiting for source, in the line  source.join()",
         "source: stuck in the feeder's join, after its function had ended; its feeder thread: in a pipe "
         "write",
@@ -248,17 +241,16 @@ def test_the_report_has_a_line_for_each_process(nothing_left: Path) -> None:
     ]
 
 
-def test_a_stopped_process_is_ended_too(nothing_left: Path) -> None:
-    if not hasattr(signal, "SIGSTOP"):
-        pytest.skip("a process can't be stopped here")
-    diagnosis = diagnose(programs.stopped, multiprocessing.get_context("spawn"), deadline=5)
-    assert "silent" in diagnosis.stuck["sleeper"]
-
-
-def test_code_that_holds_the_interpreter_is_ended_too(nothing_left: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "silent"),
+    [pytest.param(programs.stopped, "sleeper", marks=posix), (programs.holds_the_interpreter, "main")],
+)
+def test_who_can_not_answer_is_ended_too(
+    program: Callable[..., Any], silent: str, nothing_left: Path
+) -> None:
     started = time.monotonic()
-    diagnosis = diagnose(programs.holds_the_interpreter, deadline=3)
-    assert "silent" in diagnosis.stuck["main"]
+    diagnosis = diagnose(program, SPAWN, deadline=5)
+    assert "silent" in diagnosis.stuck[silent]
     assert time.monotonic() - started < 30
 
 
@@ -276,8 +268,7 @@ def test_a_function_that_this_process_alone_has(monkeypatch: pytest.MonkeyPatch,
 
     only_here.__module__, only_here.__qualname__ = programs.__name__, "only_here"
     monkeypatch.setattr(programs, "only_here", only_here, raising=False)
-    diagnosis = diagnose(only_here, multiprocessing.get_context("spawn"), deadline=DEADLINE)
-    assert diagnosis.cause == "the child can't find the function"
+    assert diagnose(only_here, SPAWN, deadline=DEADLINE).cause == "the child can't find the function"
 
 
 @pytest.mark.parametrize(
@@ -310,11 +301,11 @@ def test_queues_of_one_line_are_told_apart(ctx: Any, nothing_left: Path) -> None
 @pytest.mark.parametrize("by_signal", [False, pytest.param(True, marks=posix)])
 def test_a_daemon_that_took_a_lock_along(by_signal: bool, ctx: Any, nothing_left: Path) -> None:
     diagnosis = diagnose(programs.terminates_a_daemon_in_get, ctx, by_signal, deadline=20)
-    (listener,) = (process for process in diagnosis.processes if process.name == "listen_for_notices")
+    (listener,) = (process for process in diagnosis.processes if process.name == "collect")
     assert listener.state == "terminated"
     where = "" if by_signal else " in 'helper.terminate()'"
     assert diagnosis.cause == (
-        f"listen_for_notices was killed (SIGTERM){where} while it held the read lock of the queue 'notices', "
+        f"collect was killed (SIGTERM){where} while it held the read lock of the queue 'notices', "
         "so nobody else can get a message any more"
     )
     how = "killed by SIGTERM" if by_signal else "terminated, in the line  helper.terminate()"
@@ -358,27 +349,21 @@ def test_the_packages_workers_are_programs_also_where_it_is_installed_below_the_
     assert stacks.is_library(names["work"]().gi_frame) == expected
 
 
-def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
-    script = nothing_left / "interrupted.py"
-    script.write_text(
-        textwrap.dedent("""
-            import multiprocessing, diagnosed_workers
-            from ipc_helpers import diagnose
+INTERRUPTED = """
+import multiprocessing, diagnosed_workers, ipc_helpers
 
-            if __name__ == "__main__":
-                print("up", flush=True)
-                try:
-                    diagnose(
-                        diagnosed_workers.pause_below, multiprocessing.get_context("spawn"), deadline=60
-                    )
-                except KeyboardInterrupt:
-                    print("interrupted")
-        """)
-    )
+print("up", flush=True)
+try:
+    ipc_helpers.diagnose(diagnosed_workers.pause_below, multiprocessing.get_context("spawn"), deadline=60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
-    ) as run:
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "up\n"
         time.sleep(1)  # some of the tree is up, or none of it: either way it has to go
@@ -389,13 +374,12 @@ def test_an_interrupt_ends_the_tree(nothing_left: Path) -> None:
         killer.cancel()
 
 
-@pytest.mark.parametrize("start_method", METHODS)
-def test_interrupted_labs_leave_nothing(start_method: str, nothing_left: Path) -> None:
-    mark = f"IPC_LABS_{start_method}"
+def test_interrupted_labs_leave_nothing(method: str, nothing_left: Path) -> None:
+    mark = f"IPC_LABS_{method}"
     script = Path(programs.__file__).with_name("interrupt_labs.py")
     seed = time.time_ns() % 10_000  # other moments in each run; the number is in a failure's text
     done = subprocess.run(
-        [sys.executable, script, start_method, str(seed)],
+        [sys.executable, script, method, str(seed)],
         capture_output=True,
         text=True,
         timeout=300,
