@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
+    RunAll = Callable[..., tuple[NotebookNode, str]]
+
 CHAPTER = refresh_outputs.ROOT / "notebooks" / "00-start-here.ipynb"
 
 
@@ -76,42 +78,33 @@ def refuse(kind: type[Exception], *arguments: Any) -> Callable[..., Any]:
     return raise_it
 
 
-def version_of(name: str, version: str) -> Callable[[str], str]:
+def installed(name: str, version: str) -> tuple[object, str, Callable[[str], str]]:
     real = metadata.version
-    return lambda asked: version if asked == name else real(asked)
+    return metadata, "version", lambda asked: version if asked == name else real(asked)
 
 
-def has_no(name: str) -> Callable[..., Any]:
+def without(name: str) -> tuple[object, str, Callable[..., Any]]:
     real = importlib.util.find_spec
-    return lambda asked, *rest: None if asked == name else real(asked, *rest)
+    return importlib.util, "find_spec", lambda asked, *rest: None if asked == name else real(asked, *rest)
 
 
+NOT_INSTALLED = metadata, "requires", refuse(metadata.PackageNotFoundError, "ipc_helpers")
 NOT_ALLOWED = refuse(PermissionError, errno.EPERM, "not allowed")
 CASES = [
-    (
-        "numpy",
-        (metadata, "version", version_of("numpy", "1.3")),
-        PROBLEM,
-        "numpy 1.3 is too old: 1.23.2 or newer",
-    ),
-    ("numpy", (metadata, "version", version_of("numpy", "99.0rc1")), NOTE, "newer than what the chapters"),
-    ("numpy", (metadata, "version", version_of("numpy", "1.9")), PROBLEM, "numpy 1.9 is too old"),
-    ("matplotlib", (importlib.util, "find_spec", has_no("matplotlib")), PROBLEM, "so there are no figures"),
-    ("ipywidgets", (importlib.util, "find_spec", has_no("ipywidgets")), PROBLEM, sys.executable),
-    ("ipywidgets", (importlib.util, "find_spec", has_no("ipywidgets")), PROBLEM, '%pip install "ipywidgets'),
+    ("numpy", installed("numpy", "1.3"), PROBLEM, "numpy 1.3 is too old: 1.23.2 or newer"),
+    ("numpy", installed("numpy", "99.0rc1"), NOTE, "newer than what the chapters"),
+    ("numpy", installed("numpy", "1.9"), PROBLEM, "numpy 1.9 is too old"),
+    ("matplotlib", without("matplotlib"), PROBLEM, "so there are no figures"),
+    ("ipywidgets", without("ipywidgets"), PROBLEM, f"is not in {sys.executable}. "),
+    ("ipywidgets", without("ipywidgets"), PROBLEM, '%pip install "ipywidgets'),
     (
         "ipywidgets",
         (metadata, "version", refuse(metadata.PackageNotFoundError, "ipywidgets")),
         PROBLEM,
         "ipywidgets is missing",
     ),
-    ("jupyterlab", (importlib.util, "find_spec", has_no("jupyterlab")), NOTE, "something else shows you"),
-    (
-        "Packages",
-        (metadata, "requires", refuse(metadata.PackageNotFoundError, "ipc_helpers")),
-        NOTE,
-        "used but not installed",
-    ),
+    ("jupyterlab", without("jupyterlab"), NOTE, "something else shows you"),
+    ("Packages", NOT_INSTALLED, NOTE, "used but not installed"),
     (
         "A child process",
         (util, "spawnv_passfds", NOT_ALLOWED),
@@ -156,8 +149,8 @@ def test_what_is_missing_is_said_in_words(
 def test_where_the_package_is_used_but_not_installed_names_of_packages_are_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(metadata, "requires", refuse(metadata.PackageNotFoundError, "ipc_helpers"))
-    monkeypatch.setattr(importlib.util, "find_spec", has_no("matplotlib"))
+    monkeypatch.setattr(*NOT_INSTALLED)
+    monkeypatch.setattr(*without("matplotlib"))
     expected = 'figures need matplotlib: python -m pip install "matplotlib"'
     assert environment.what_to_install("figures") == expected
 
@@ -201,24 +194,26 @@ multiprocessing.get_all_start_methods = lambda: [*{names!r}]
 """
 
 
-def run_all(
-    startup: str, folder: Path, monkeypatch: pytest.MonkeyPatch, chapter: Path = CHAPTER
-) -> tuple[NotebookNode, str]:
-    """Run a chapter in a Python that runs some code first; return it, and how it failed ("" if not)."""
-    (folder / "sitecustomize.py").write_text(startup, encoding="utf-8")
-    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    notebook = refresh_outputs.tidy(nbformat.read(chapter, as_version=4))
-    for cell in refresh_outputs.code_cells(notebook):
-        cell.outputs = []
-    # A kernel that ends by itself first waits for the resource tracker, which does not heed its SIGTERM.
-    at_once = partial(NotebookClient, shutdown_kernel="immediate")
-    monkeypatch.setattr(refresh_outputs, "NotebookClient", at_once)
-    try:
-        refresh_outputs.run(notebook, chapter.parent)
-    except refresh_outputs.NotRefreshedError as error:
-        return notebook, str(error)
-    return refresh_outputs.tidy(notebook), ""
+@pytest.fixture
+def run_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunAll:
+    def run_all(startup: str, chapter: Path = CHAPTER) -> tuple[NotebookNode, str]:
+        """Run a chapter in a Python that runs some code first; return it, and how it failed ("" if not)."""
+        (tmp_path / "sitecustomize.py").write_text(startup, encoding="utf-8")
+        paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        notebook = refresh_outputs.tidy(nbformat.read(chapter, as_version=4))
+        for cell in refresh_outputs.code_cells(notebook):
+            cell.outputs = []
+        # A kernel that ends by itself first waits for the resource tracker, which does not heed its SIGTERM.
+        at_once = partial(NotebookClient, shutdown_kernel="immediate")
+        monkeypatch.setattr(refresh_outputs, "NotebookClient", at_once)
+        try:
+            refresh_outputs.run(notebook, chapter.parent)
+        except refresh_outputs.NotRefreshedError as error:
+            return notebook, str(error)
+        return refresh_outputs.tidy(notebook), ""
+
+    return run_all
 
 
 def shown(notebook: NotebookNode) -> list[str]:
@@ -240,10 +235,8 @@ def first(texts: Sequence[str], words: str) -> str:
         ("ipywidgets", 'no panel: panels need ipywidgets: python -m pip install "ipywidgets'),
     ],
 )
-def test_new_user_with_a_package_missing(
-    name: str, last_words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notebook, failure = run_all(HIDE.format(name=name), tmp_path, monkeypatch)
+def test_new_user_with_a_package_missing(name: str, last_words: str, run_all: RunAll) -> None:
+    notebook, failure = run_all(HIDE.format(name=name))
     texts = shown(notebook)
     words = first(texts, "Missing: ")
     assert f"Missing: {name}\n" in words
@@ -257,8 +250,8 @@ def test_new_user_with_a_package_missing(
     assert f"problems: {name} is missing" in texts[-1]
 
 
-def test_new_user_in_a_python_without_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook, failure = run_all(HIDE.format(name="ipc_helpers"), tmp_path, monkeypatch)
+def test_new_user_in_a_python_without_the_project(run_all: RunAll) -> None:
+    notebook, failure = run_all(HIDE.format(name="ipc_helpers"))
     assert "Missing: ipc_helpers\n" in first(shown(notebook), "Missing: ")
     assert "ModuleNotFoundError: No module named 'ipc_helpers'" in failure
 
@@ -270,29 +263,26 @@ synchronize.SEM_VALUE_MAX = 32_767
 """
 
 
-def test_new_user_whose_queues_have_no_more_slots_than_on_macos(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_user_whose_queues_have_no_more_slots_than_on_macos(run_all: RunAll) -> None:
     """There a queue without maxsize takes 32,767 messages, and the next put waits."""
     chapter = CHAPTER.with_name("04-inside-the-queue.ipynb")
-    notebook, failure = run_all(FEW_SLOTS, tmp_path, monkeypatch, chapter)
+    notebook, failure = run_all(FEW_SLOTS, chapter)
     assert failure == ""
     stored = nbformat.read(chapter, as_version=4)
     assert refresh_outputs.matters(notebook) == refresh_outputs.matters(stored)
 
 
-def test_new_user_with_spawn_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook, failure = run_all(LIMIT.format(names=("spawn",)), tmp_path, monkeypatch)
+def test_new_user_with_spawn_alone(run_all: RunAll) -> None:
+    notebook, failure = run_all(LIMIT.format(names=("spawn",)))
     assert failure == ""
     assert "There is no fork and no forkserver here." in first(shown(notebook), "Start methods")
     stored = nbformat.read(CHAPTER, as_version=4)
     assert refresh_outputs.matters(notebook) == refresh_outputs.matters(stored)
 
 
-def test_new_user_without_spawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if multiprocessing.get_all_start_methods() == ["spawn"]:
-        pytest.skip("this platform has no other")
-    notebook, failure = run_all(LIMIT.format(names=("fork",)), tmp_path, monkeypatch)
+@pytest.mark.skipif(multiprocessing.get_all_start_methods() == ["spawn"], reason="this platform has no other")
+def test_new_user_without_spawn(run_all: RunAll) -> None:
+    notebook, failure = run_all(LIMIT.format(names=("fork",)))
     texts = shown(notebook)
     assert "problems: The start method spawn is missing, and every chapter" in first(texts, "problems: ")
     assert "spawn is here: False" in first(texts, "spawn is here: ")
