@@ -178,13 +178,11 @@ class _Deque(deque[object]):
     def popleft(self) -> object:
         """Take the first message, in the feeder thread."""
         with self.lock:
-            self.held = 0  # it is back for more: the one before was written, or dropped
             message = super().popleft()
-            if message is _SENTINEL:
-                return message
-            self.held = 1
-        self._message = message
-        self.on_step(TAKEN, message)
+            self.held = int(message is not _SENTINEL)
+        if self.held:
+            self._message = message
+            self.on_step(TAKEN, message)
         return message
 
     def send(self, send_bytes: Callable[[bytes], None], data: bytes) -> None:
@@ -195,7 +193,9 @@ class _Deque(deque[object]):
         with self.lock:
             self._writing = size
         send_bytes(data)  # when it raises, the message is dropped
-        self._finish(size)
+        with self.lock:
+            self._written.append(size)
+            self._writing = self.held = 0
         self.on_step(WRITTEN, message)
 
     def receive(self, recv_bytes: Callable[[], bytes]) -> bytes:
@@ -207,7 +207,8 @@ class _Deque(deque[object]):
     def drop(self, on_error: Callable[[Exception, Any], None], error: Exception, message: Any) -> None:
         """Report a message that is dropped, as ``on_error`` does."""
         self._message = None
-        self._finish()
+        with self.lock:
+            self._writing = self.held = 0
         on_error(error, message)
 
     def messages_in(self, count: int) -> tuple[int, int]:
@@ -224,12 +225,6 @@ class _Deque(deque[object]):
                 break
             most += 1
         return min(least, most), most
-
-    def _finish(self, written: int | None = None) -> None:
-        with self.lock:
-            if written is not None:
-                self._written.append(written)
-            self._writing = self.held = 0
 
 
 def _bytes_in(reader: Connection[Any, Any]) -> int:
