@@ -242,12 +242,6 @@ def test_queue_under_an_xray_is_handed_to_a_child(start_method: str) -> None:
 # What it refuses.
 
 
-def test_queues_of_this_python_have_the_parts() -> None:
-    """When this fails, a Python has changed its Queue: see to xray.py, then to chapter 04."""
-    for made in (context.Queue(), context.JoinableQueue()):
-        assert [part for part in PARTS if not (hasattr(made, part) or hasattr(queues, part))] == []
-
-
 @pytest.mark.parametrize("missing", PARTS)
 def test_missing_part_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(queues, missing, raising=False)
@@ -263,21 +257,14 @@ def test_other_kinds_of_queues_are_refused() -> None:
 
 
 @KINDS
-def test_feeder_thread_that_runs_already_is_refused(kind: str) -> None:
-    with opened(kind) as queue:
-        queue.put("message")
-        with pytest.raises(ValueError, match="before the first put"):
-            XRay(queue)
-        assert queue.get(timeout=AMPLE) == "message"
-
-
-@KINDS
-def test_second_xray_is_refused(kind: str) -> None:
+def test_second_xray_and_one_that_comes_late_are_refused(kind: str) -> None:
     with opened(kind) as queue:
         view = XRay(queue)
         with pytest.raises(ValueError, match="another X-ray"):
             XRay(queue)
         queue.put("message")
+        with pytest.raises(ValueError, match="before the first put"):
+            XRay(queue)
         assert in_places(view.settled()) == 1
         assert queue.get(timeout=AMPLE) == "message"
 
