@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -240,9 +241,9 @@ def test_a_stuck_worker_is_shown_in_its_cells_line() -> None:
 # In kernels.
 
 
-def run(folder: Path, *sources: str, fails: bool = False) -> list[str]:
+def run(folder: Path, *sources: str) -> list[str]:
     """Run cells in a kernel whose folder this is; return what each printed, or the error that ended it."""
-    raises = {"tags": ["raises-exception"]} if fails else {}
+    raises = {"tags": ["raises-exception"]}
     notebook = new_notebook(cells=[new_code_cell(source, metadata=raises) for source in sources])
     refresh_outputs.run(notebook, folder)
     said = []
@@ -284,7 +285,6 @@ def test_the_magic_in_a_folder_that_cannot_be_written_to(
             "print(result_of(work), work())",
             "%%worker\ndef work()\n    return 3",
             "print(work)",
-            fails=True,
         )
     finally:
         folder.chmod(0o700)
@@ -379,8 +379,6 @@ def test_a_link_to_another_folder_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_notebooks_at_once_run_their_own_cells(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     def notebook(number: int) -> str:
         cell = f"%%worker\ndef work():\n    return {number}"
         return run(tmp_path, START, cell, "print(result_of(work))")[-1]
