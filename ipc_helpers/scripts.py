@@ -165,15 +165,8 @@ def _ways_to_end(process: subprocess.Popen[str]) -> Iterator[list[Callable[[], N
         job = wintypes.HANDLE(kernel32.CreateJobObjectW(None, None))  # which nothing that is in it leaves
         handle = wintypes.HANDLE(int(process._handle))  # type: ignore[attr-defined]
         is_in_job = kernel32.AssignProcessToJobObject(job, handle)
-
-        def kill() -> None:
-            if is_in_job:
-                kernel32.TerminateJobObject(job, 1)
-            else:
-                process.kill()
-
         try:
-            yield [kill]
+            yield [partial(kernel32.TerminateJobObject, job, 1) if is_in_job else process.kill]
         finally:
             kernel32.CloseHandle(job)
     else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,7 @@ from ipc_helpers import run_script
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Start = Callable[[str], subprocess.Popen[str]]
-
+pytestmark = pytest.mark.usefixtures("nothing_left")
 FOLDER = ROOT / "notebooks" / "scripts"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 MOST_LINES = 30
@@ -78,63 +77,62 @@ def test_a_script_imports_the_standard_library_alone(script: Path) -> None:
     assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names == set()
 
 
-@pytest.mark.usefixtures("nothing_left")
 @each_script
-def test_a_script_prints_what_it_should(script: Path, start: Start) -> None:
-    process = start(script.read_text(encoding="utf-8"))
-    stdout, stderr = process.communicate(timeout=AMPLE)
-    assert stdout.splitlines() == EXPECTED[script.stem]
-    assert stderr.count("Traceback") == TRACEBACKS.get(script.stem, 0), stderr
-    assert process.returncode == 0
-    wait_until(lambda: not still_there(process), "something is left")
+def test_a_script_prints_what_it_should(script: Path) -> None:
+    command = [sys.executable, "-I", script]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=AMPLE)
+    assert run.stdout.splitlines() == EXPECTED[script.stem]
+    assert run.stderr.count("Traceback") == TRACEBACKS.get(script.stem, 0), run.stderr
+    assert run.returncode == 0
 
 
-# Lines that keep a script where its children are up: (the line, what stands in its place, how many children).
-HELD = {
-    "01_processes": ("(30, 30, 2)", "(30, 30, 99)", 3),
-    "02_queue": (
-        "    while (",
-        "    __import__('time').sleep(99)\n    while (",
-        1,
-    ),  # child: in its feeder's join
-    "03_pipe": ("    try:", "    __import__('time').sleep(99)\n    try:", 1),  # child: in recv
-    "04_inside_the_queue": ("sum(", "__import__('time').sleep(99)\n    sum(", 1),  # parent: in put
-    "05_patterns": (", None, None", "", 2),  # children: in get; parent: in join
-    "06_pitfalls": ("messages.put(", "time.sleep(1)\n    messages.put(", 1),  # the child ends by itself
-}
 IGNORE = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
-SAY_SO = f"{IGNORE}; open('up-' + multiprocessing.current_process().name, 'w').close()"
 
 
-@posix
-@pytest.mark.timing
-@pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGINT to the parent", "SIGTERM to the parent"])
-@each_script
-def test_a_signal_leaves_nothing_behind(script: Path, sent: str, start: Start, tmp_path: Path) -> None:
-    line, instead, children = HELD[script.stem]
-    process = start(changed(script, {line: instead, IGNORE: SAY_SO}))
-    wait_until(
-        lambda: process.poll() is not None or len([*tmp_path.glob("up-*")]) == children,
-        "the children are not up",
-    )
-    assert process.poll() is None, process.communicate()
-    if sent == "SIGINT to all":  # as a terminal does for Ctrl-C
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        process.send_signal(getattr(signal, sent.split()[0]))
-    _, stderr = process.communicate(timeout=AMPLE)
-    wait_until(lambda: not still_there(process), "something is left")
-    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM)
-    assert stderr.count("Traceback") == (sent != "SIGTERM to the parent"), f"more than the parent's: {stderr}"
-
-
-@pytest.mark.usefixtures("nothing_left")
 @each_script
 def test_a_child_that_is_interrupted_goes_on(script: Path) -> None:
     run = run_script(script, AMPLE, {IGNORE: f"{IGNORE}; signal.raise_signal(signal.SIGINT)"})
     assert run.stdout.splitlines() == EXPECTED[script.stem]
     assert "KeyboardInterrupt" not in run.stderr
+
+
+SLEEP = "__import__('time').sleep(99)"
+# Lines that keep a script where its children are up: (the line, what stands in its place, how many children).
+HELD = {
+    "01_processes": ("(30, 30, 2)", "(30, 30, 99)", 3),
+    "02_queue": ("    while (", f"    {SLEEP}\n    while (", 1),  # child: in its feeder's join
+    "03_pipe": ("    try:", f"    {SLEEP}\n    try:", 1),  # child: in recv
+    "04_inside_the_queue": ("sum(", f"{SLEEP}\n    sum(", 1),  # parent: in put
+    "05_patterns": (", None, None", "", 2),  # children: in get; parent: in join
+    "06_pitfalls": ("messages.put(", "time.sleep(1)\n    messages.put(", 1),  # the child ends by itself
+}
+SAY_SO = f"{IGNORE}; open('up-' + multiprocessing.current_process().name, 'w').close()"
+
+
+@posix
+@pytest.mark.timing
+@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGINT to the parent", "SIGTERM to the parent"])
+@each_script
+def test_a_signal_leaves_nothing_behind(script: Path, sent: str, tmp_path: Path) -> None:
+    line, instead, children = HELD[script.stem]
+    text = script.read_text(encoding="utf-8")
+    for old, new in {line: instead, IGNORE: SAY_SO}.items():
+        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    with started(text, tmp_path) as process:
+        wait_until(
+            lambda: process.poll() is not None or len([*tmp_path.glob("up-*")]) == children,
+            "the children are not up",
+        )
+        assert process.poll() is None, process.communicate()
+        if sent == "SIGINT to all":  # as a terminal does for Ctrl-C
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(getattr(signal, sent.split()[0]))
+        _, stderr = process.communicate(timeout=AMPLE)
+        wait_until(lambda: not still_there(process), "something is left")
+    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM)
+    assert stderr.count("Traceback") == (sent != "SIGTERM to the parent"), f"more than the parent's: {stderr}"
 
 
 # Each failure that a chapter lets happen without a precaution, here with it. Limits are a second.
@@ -167,7 +165,6 @@ FAILURES: dict[str, list[dict[str, str]]] = {
 }
 
 
-@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize(
     ("name", "failure"), [(name, failure) for name, failures in FAILURES.items() for failure in failures]
 )
@@ -180,7 +177,6 @@ def test_a_script_with_its_precautions_ends_after_a_failure(name: str, failure: 
 # run_script.
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_a_program_runs_alone_in_an_empty_folder() -> None:
     run = run_script(
         "import os, sys; print(os.listdir(), sys.flags.isolated, __name__); sys.exit('that is all')"
@@ -189,7 +185,6 @@ def test_a_program_runs_alone_in_an_empty_folder() -> None:
     assert (run.stderr, run.exitcode, run.outcome) == ("that is all\n", 1, "exit code 1")
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_a_file_keeps_its_name_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "greeting.py"
     file.write_text("import os\nprint('hello', os.listdir())\n")
@@ -198,7 +193,6 @@ def test_a_file_keeps_its_name_and_stays_as_it_is(tmp_path: Path) -> None:
     assert "hello" in file.read_text()
 
 
-@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize(
     ("expected", "outcome"),
     [
@@ -213,7 +207,6 @@ def test_the_outcome_says_how_the_output_differs(expected: str | None, outcome: 
     assert run_script("print('one')\nprint('two')", expected=expected).outcome == outcome
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_the_outcome_names_the_exceptions_of_the_script_and_its_children(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -237,7 +230,6 @@ STARTS = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c'
 
 
 @pytest.mark.timing
-@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("child", [STAYS, DEAF], ids=["stays", "does not listen to SIGTERM"])
 @pytest.mark.parametrize("parent", ["; child.wait()", ""], ids=["parent waits", "parent has ended"])
 def test_a_limit_ends_what_the_script_started(child: str, parent: str) -> None:
@@ -250,7 +242,6 @@ def test_a_limit_ends_what_the_script_started(child: str, parent: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="semaphores are files on Linux alone")
-@pytest.mark.usefixtures("nothing_left")
 def test_a_script_that_is_ended_leaves_no_semaphores() -> None:
     run = run_script(
         "import multiprocessing, time\n"
@@ -267,7 +258,6 @@ def test_a_script_that_is_ended_leaves_no_semaphores() -> None:
 
 @posix
 @pytest.mark.timing
-@pytest.mark.usefixtures("nothing_left")
 def test_an_interrupt_ends_the_script_first(tmp_path: Path) -> None:
     said = tmp_path / "pid"
     text = (
@@ -310,46 +300,29 @@ def test_what_is_not_allowed_is_said_before_anything_starts(
 # What the tests share.
 
 
-def changed(script: Path, changes: dict[str, str]) -> str:
-    text = script.read_text(encoding="utf-8")
-    for old, new in changes.items():
-        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
-        text = text.replace(old, new)
-    return text
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+@contextlib.contextmanager
+def started(text: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a script in a folder and a session of its own; in the end, kill what a failed test left."""
-    started = []
-
-    def start(text: str) -> subprocess.Popen[str]:
-        file = tmp_path / "script.py"
-        file.write_text(text, encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, "-I", file.name],
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None or still_there(process):
-            kill = process.kill if os.name == "nt" else partial(os.killpg, process.pid, signal.SIGKILL)
-            kill()
-        process.communicate(timeout=AMPLE)
+    file = folder / "script.py"
+    file.write_text(text, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-I", file.name],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if still_there(process):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def still_there(leader: subprocess.Popen[str]) -> list[str]:
-    """Return the processes of the session that a script leads; Windows has no sessions."""
-    if os.name != "posix":
-        return []
+    """Return the processes of the session that a script leads."""
     return [
         f"{process.pid}: {process.info['name']}"
         for process in psutil.process_iter(["name"])
