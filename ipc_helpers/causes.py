@@ -250,7 +250,7 @@ class Tree:
         if process.alive and process.place.serves:
             return "idle", "idle, waiting to be given work"
         if process.alive:
-            return "stuck", self.where(process)
+            return "stuck", self.where(process, _at_line)
         if process.raised:
             return "raised", f"raised {_error(process.raised)}{_at_line(process.raised['line'])}"
         if process is self.main and "returned" in self.result:
@@ -312,11 +312,11 @@ class Tree:
         place = process.place
         return self.processes.get(place.key) if place.kind == "process" else None
 
-    def where(self, process: ObservedProcess, line: str | None = None) -> str:
-        """Say where a process is stuck; ``line`` stands for the words that quote its own line."""
+    def where(self, process: ObservedProcess, quoted: Callable[[str], str]) -> str:
+        """Say where a process is stuck; ``quoted`` puts its own line into words."""
         if process.running is None:
             return "silent: it was stopped, or C code held its interpreter"
-        at = _at_line(process.place.line) if line is None else line
+        at = quoted(process.place.line)
         if process.place.is_exiting or process.returned or process.raised:
             at = ", after its function had ended"
         what = self._what(process)
@@ -353,8 +353,9 @@ def _names(processes: Iterable[ObservedProcess]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _verb(processes: list[ObservedProcess], one: str, many: str) -> str:
-    return f"{_names(processes)} {one if len(processes) == 1 else many}"
+def _verb(processes: list[ObservedProcess], verb: str) -> str:
+    """Return "main waits", "a and b wait"."""
+    return f"{_names(processes)} {verb}{'s' if len(processes) == 1 else ''}"
 
 
 def messages(count: int) -> str:
@@ -511,9 +512,7 @@ def _open_end(tree: Tree) -> Iterator[Finding]:
         holders = [other for other in tree.stuck if other_end in other.seen("ends")]
         # Who is in code of its own may still send.
         if holders and all(other.place.call for other in holders):
-            whose = (
-                f"{process.name} itself holds" if holders == [process] else _verb(holders, "holds", "hold")
-            )
+            whose = f"{process.name} itself holds" if holders == [process] else _verb(holders, "hold")
             yield Finding(
                 f"{process.name} waits for the end of the pipe, which does not come while {whose} the other "
                 f"end, {tree.end(*other_end)}, open",
@@ -534,7 +533,7 @@ def _missing_sentinel(tree: Tree) -> Iterator[Finding]:
             "count the messages, or let a sentinel say which is the last",
         )
     yield Finding(
-        f"{_verb(waiting, 'waits', 'wait')} in get(): {queue} is empty, and nobody is left who puts a "
+        f"{_verb(waiting, 'wait')} in get(): {queue} is empty, and nobody is left who puts a "
         "message or a sentinel",
         "put one sentinel for each consumer",
     )
@@ -548,24 +547,21 @@ def _left_over(tree: Tree) -> Iterator[Finding]:
 
 
 def _nothing_wrong(tree: Tree) -> Iterator[Finding]:
-    count = len(tree.processes)
     if not tree.stuck:
+        count = len(tree.processes)
         who = "the process" if count == 1 else f"each of {count} processes"
         yield Finding(f"{who} ended by itself", healthy=True)
 
 
 def _still_running(tree: Tree) -> Iterator[Finding]:
-    where = [
-        f"{process.name} was still {tree.where(process, line=_in_line(process.place.line))}"
-        for process in tree.stuck
-    ]
+    where = [f"{process.name} was still {tree.where(process, _in_line)}" for process in tree.stuck]
     yield Finding("; ".join(where))
 
 
 def _and_who_waits(tree: Tree) -> str:
     if not tree.stuck:
         return ""
-    return f", and {_verb(tree.stuck, 'waits', 'wait')} for something that never comes"
+    return f", and {_verb(tree.stuck, 'wait')} for something that never comes"
 
 
 def _in_line(line: str) -> str:
