@@ -264,10 +264,6 @@ def busy(ctx: Any) -> None:
     all(True for _ in itertools.count())
 
 
-def sleeps(ctx: Any) -> None:
-    time.sleep(60)
-
-
 def grandchildren(ctx: Any) -> None:
     started(ctx, no_sentinel, ctx, name="child").join()
 
@@ -340,9 +336,9 @@ def healthy_pool(ctx: Any) -> list[int]:
         return pool.map_async(abs, [-1, -2]).get(timeout=10)
 
 
-def give_up(ctx: Any, after: float = 0.05) -> str:
+def give_up_late(ctx: Any) -> str:
     try:
-        ctx.Queue().get(timeout=after)
+        ctx.Queue().get(timeout=1.5)
     except Empty:
         return "Empty"
     return "?"
@@ -418,10 +414,6 @@ def get_slow(ctx: Any) -> str:
     thanks.put("thanks")
     source.join()
     return message
-
-
-def give_up_late(ctx: Any) -> str:
-    return give_up(ctx, after=1.5)
 
 
 def bounce(end: Any) -> None:

@@ -69,7 +69,6 @@ CAUSES = {
     programs.main_fails: "main raised Empty in 'ctx.Queue().get(timeout=0.01)'",
     programs.leave_main: "main ended with exit code 5",
     programs.busy: "main was still running in 'all(True for _ in itertools.count())'",
-    programs.sleeps: "main was still running in 'time.sleep(60)'",
 }
 NEED_SIGKILL = {
     programs.killed_consumer: "first was killed (SIGKILL) while it held the read lock of the queue 'box'",
@@ -81,7 +80,7 @@ if hasattr(signal, "SIGKILL"):
     CAUSES |= NEED_SIGKILL
 if sys.platform == "darwin":  # which does not count the messages of a queue
     del CAUSES[programs.left_over]
-RUNNING = [programs.busy, programs.sleeps, programs.unasked]
+RUNNING = [programs.busy, programs.unasked]
 OTHERS = [programs.no_sentinel, programs.open_end, programs.grandchildren]
 
 
@@ -152,7 +151,6 @@ HEALTHY = {
     programs.deletes_an_end: "the end of the pipe",
     programs.keeps_what_locals_said: ["ctx"],
     programs.terminates_a_daemon_at_its_end: None,
-    programs.give_up: "Empty",
     # These wait as stuck ones do, but for something that comes.
     programs.get_late: "late",
     programs.get_from_a_thread: "late",
