@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import worker_cells
 from ipc_helpers.diagnosis import diagnose
-from ipc_helpers.exercises import EXERCISES, Seen, line_of
+from ipc_helpers.exercises import EXERCISES, Mistake, Seen, line_of
 
 if TYPE_CHECKING:
     from ipc_helpers.causes import ObservedProcess
@@ -31,7 +31,7 @@ CHAPTERS = ("processes", "queues", "pipes", "inside", "patterns", "pitfalls")
 """Of :mod:`ipc_helpers.exercises`, in their order."""
 
 _HINTS = {
-    "get": "a get() waits until a message comes. Let a sentinel, or a count, say which message is the last",
+    "get": "after None, the sentinel, no message comes: leave the loop then",
     "recv": "it waits for a message, or for the end of the pipe, which comes once each copy of the other "
     "endpoint is closed",
     "poll": "nothing comes any more: give poll() a timeout",
@@ -42,11 +42,13 @@ _HINTS = {
     "NotImplementedError": "one part of the cell is still to be written",
     "NameError": "a worker's cell is a module of its own. What it uses has to be imported or defined in it",
     "ModuleNotFoundError": "a worker's cell is a module of its own, and can import what a script can",
-    "EOFError": "the other endpoint is closed, and all was received: catch EOFError, and stop there",
+    "EOFError": "this is the end of the pipe: catch EOFError, and return what you have",
     "Empty": "no message came in time. Was it put at all, and was the wait long enough",
     "Full": "the queue had no room in time",
-    "BrokenPipeError": "the other endpoint is closed already",
-    "TypeError": "look at what the line was given; is it a sentinel",
+    "BrokenPipeError": "the other endpoint is closed already; on Windows, poll() says so by this exception",
+    "TypeError": "look at what the line was given; where it may be None, the sentinel, look for that first",
+    "ValueError": "after close() this process puts no more; or read what the exception says",
+    "AssertionError": "a process is made, then started once, and joined after that",
 }
 """Where an exercise has no better one: by what a stuck process called, and by the type of an exception."""
 _LIKE = {
@@ -219,10 +221,10 @@ def judged(exercise: Exercise, source: str, facts: dict[str, Any], cause: str = 
     -------
     Verdict
     """
-    found = exercise.judge(Seen(source, cause), **facts)
-    if isinstance(found, str):
-        return Verdict(True, f"Right: {found}.")
-    return _wrong(found.what, found.hint, line_of(source, *found.at, exercise.worker, last=found.last))
+    try:
+        return Verdict(True, f"Right: {exercise.judge(Seen(source, cause), **facts)}.")
+    except Mistake as found:
+        return _wrong(found.what, found.hint, line_of(source, *found.at, exercise.worker, last=found.last))
 
 
 def _wrong(what: str, hint: str, line: int | None = None) -> Verdict:

@@ -5,19 +5,20 @@ reader's functions, starts these in processes of their own, and returns what it 
 it waits, it waits without a limit, so that a tree in which nothing can move is told from one that is slow.
 
 A judge turns these facts into words. It starts nothing: it takes :class:`Seen`, and the facts as its other
-parameters, and returns what was seen of a right worker, a sentence without its full stop, or the
+parameters, and returns what was seen of a right worker, a sentence without its full stop, or raises a
 :class:`Mistake`. It accepts every correct way to write the worker.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from multiprocessing import active_children, connection
-from queue import Empty
+from numbers import Number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from typing import Any
 
@@ -27,8 +28,6 @@ EXERCISES: dict[str, Exercise] = {}
 """By their keys: those of the chapters whose modules are imported."""
 DEADLINE = 20.0
 """Seconds that a trial may take, with room for a class on one server. A stuck one is ended long before."""
-NOTHING = "(nothing)"
-"""Stands for what a worker returned as long as it has not returned."""
 
 
 class Exercise:
@@ -50,7 +49,7 @@ class Exercise:
         ("get"; "running" for code of its own), and by the type of an exception.
     """
 
-    judge: Callable[..., str | Mistake]
+    judge: Callable[..., str]
 
     def __init__(
         self, key: str, trial: Callable[..., dict[str, Any]], deadline: float = DEADLINE, **hints: str
@@ -61,7 +60,7 @@ class Exercise:
         self.defines = tuple(self.worker if name == "worker" else name for name in taken)
         self.deadline, self.hints = deadline, hints
 
-    def __call__(self, judge: Callable[..., str | Mistake]) -> Callable[..., str | Mistake]:
+    def __call__(self, judge: Callable[..., str]) -> Callable[..., str]:
         """Take the judge, and return it."""
         self.judge = judge
         EXERCISES[self.key] = self
@@ -87,7 +86,7 @@ class Seen:
         return line_of(self.source, *names) is not None
 
 
-class Mistake:
+class Mistake(Exception):
     """What is wrong with a worker.
 
     Parameters
@@ -104,6 +103,7 @@ class Mistake:
     """
 
     def __init__(self, what: str, hint: str, *at: str, last: bool = False) -> None:
+        super().__init__(what)
         self.what, self.hint, self.at, self.last = what, hint, at, last
 
 
@@ -143,13 +143,64 @@ def line_of(source: str, *names: str, last: bool = False) -> int | None:
 # What judges say in more than one exercise.
 
 
-def returned_instead(
-    returned: Any, hint: str = "nobody sees what a process returns; put it into the queue"
-) -> Mistake | None:
-    """Return what is wrong with a worker that put nothing, where it returned something."""
-    if returned is None or returned == NOTHING:
-        return None
-    return Mistake(f"the worker returned {short(returned)}, and put nothing", hint)
+def expect_messages(
+    messages: list[Any],
+    returned: Any,
+    hint: str = "nobody sees what a process returns; put it into the queue",
+) -> None:
+    """Raise where a worker put nothing, and returned something instead."""
+    if not messages and is_something(returned):
+        raise Mistake(f"the worker returned {short(returned)}, and put nothing", hint)
+
+
+def expect_list(returned: Any, hint: str) -> list[Any]:
+    """Return as a list what a worker returned; raise where it is neither a list nor a tuple."""
+    if not isinstance(returned, (list, tuple)):
+        raise Mistake(f"the worker returned {short(returned)}", hint)
+    return list(returned)
+
+
+def expect_prediction(predicted: Any, right: tuple[Any, ...], seen: str, hint: str) -> None:
+    """Raise where a reader's prediction was another one; say what was seen."""
+    if as_list(predicted) != list(right):
+        raise Mistake(f"your prediction was {short(predicted)}, and {seen}", hint, "predict")
+
+
+def expect_done(done: Sequence[tuple[Any, int]], unfinished: int, put: int) -> None:
+    """Raise where a worker did not call task_done() once for each message, when its work was done.
+
+    Parameters
+    ----------
+    done : sequence of pairs
+        Each task whose work was begun, and how many messages were unfinished then.
+    unfinished : int
+        How many were in the end.
+    put : int
+        How many there were, the sentinel with them.
+    """
+    if unfinished == put:
+        what = f"task_done() was never called: a join() would wait for {put} messages"
+        raise Mistake(what, "call it once for each message that you got", "task_done")
+    for number, (task, count) in enumerate(done):
+        if count < put - number:
+            what = f"task_done() was called for the task {task} before its work was done"
+            raise Mistake(what, "a join() returns too early then: do the work first", "task_done")
+        if count > put - number:
+            what = f"task_done() was not called for the task {done[number - 1][0]}"
+            hint = "call it for a task that raised, too; finally is the place for it"
+            raise Mistake(what, hint, "task_done")
+    if unfinished == 1:
+        what = "one message is unfinished when the worker has returned: the sentinel"
+        hint = "None was put as well, and a join() waits for it; a finally block also runs at a return"
+        raise Mistake(what, hint, "task_done")
+    if unfinished:
+        what = f"{unfinished} messages are unfinished when the worker has returned"
+        raise Mistake(what, "call task_done() for each task, and for None", "task_done")
+
+
+def is_something(returned: Any) -> bool:
+    """Say whether a worker returned something."""
+    return not (returned is None or isinstance(returned, Nothing))
 
 
 def as_list(value: Any) -> Any:
@@ -160,6 +211,11 @@ def as_list(value: Any) -> Any:
 def as_tuple(value: Any) -> Any:
     """Return a tuple for a list, which is as right, and another value as it is."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def counted(count: int, word: str) -> str:
+    """Return "no task", "1 task" or "2 tasks"."""
+    return f"{count or 'no'} {word}{'' if count < 2 else 's'}"
 
 
 def short(value: object) -> str:
@@ -174,6 +230,22 @@ def listed(values: object) -> str:
 
 
 # What trials have in common.
+
+
+class Nothing:
+    """What a worker "returned" that has not returned; its ``repr`` says so.
+
+    Parameters
+    ----------
+    exitcode : int or None
+        How its process ended; None as long as it has not.
+    """
+
+    def __init__(self, exitcode: int | None = None) -> None:
+        self.exitcode = exitcode
+
+    def __repr__(self) -> str:
+        return "nothing" if self.exitcode is None else f"nothing, and left with exit code {self.exitcode}"
 
 
 class Trial:
@@ -198,9 +270,9 @@ class Trial:
     process : multiprocessing.Process
         It runs.
     returned : object
-        What the worker returned, once :meth:`is_back` said so; its ``repr`` where it can't be pickled.
+        What the worker returned, in brief, once :meth:`is_back` said so.
     noted : dict
-        What was noted around it; empty as long as it has not returned.
+        What was noted around it, in brief; empty as long as it has not returned.
     children : int
         How many processes that the worker had started were alive when it returned.
     """
@@ -213,20 +285,15 @@ class Trial:
         around: Callable[..., tuple[Any, dict[str, Any]]] | None = None,
         about: str = "",
     ) -> None:
-        self.returned: Any = NOTHING
+        self.returned: Any = Nothing()
         self.noted: dict[str, Any] = {}
         self.children = 0
-        self._is_up = False
+        self._is_up = self._has_returned = False
         self.end, theirs = ctx.Pipe()
         name = getattr(worker, "__name__", "worker") + about
         self.process = ctx.Process(target=_work, args=(worker, args, around, theirs), name=name)
         self.process.start()
         theirs.close()
-
-    def wait_until_up(self) -> None:
-        """Wait until the worker begins, or its process has ended."""
-        while not self._is_up and self._take(None):
-            pass
 
     def is_back(self, timeout: float | None = 0) -> bool:
         """Wait until the worker has returned, or its process has ended; say whether it is so.
@@ -234,23 +301,28 @@ class Trial:
         Parameters
         ----------
         timeout : float or None
-            Seconds; None for as long as it takes.
+            Seconds from when the worker begins; None for as long as it takes.
         """
-        while self.returned is NOTHING and self._take(timeout):
+        while not self._is_up and self._take(None):
             pass
-        return self.returned is not NOTHING or not self.process.is_alive()
+        while not self._has_returned and self._take(timeout):
+            pass
+        if not self._has_returned:
+            self.returned = Nothing(self.process.exitcode)
+        return self._has_returned or self.process.exitcode is not None
 
     def wait(self) -> Any:
         """Wait until the worker has returned, or its process has ended; return what it returned."""
-        self.is_back(None)
+        if not self.is_back(None):
+            self.join()
         return self.returned
 
-    def exit_code(self) -> int | None:
+    def join(self) -> int:
         """Wait until its process has ended; return its exit code."""
-        self.is_back(None)
+        self.is_back(None)  # or what it returned could be more than the pipe holds
         self.process.join()
-        exitcode: int | None = self.process.exitcode
-        return exitcode
+        self.is_back()
+        return int(self.process.exitcode)
 
     def _take(self, timeout: float | None) -> bool:
         """Wait for what the process tells; say whether there was anything."""
@@ -262,6 +334,7 @@ class Trial:
                     self._is_up = True
                     if told is not None:
                         self.returned, self.noted, self.children = told
+                        self._has_returned = True
                     return True
         return False
 
@@ -270,15 +343,16 @@ def _work(
     worker: Callable[..., Any], args: tuple[Any, ...], around: Callable[..., Any] | None, end: Connection
 ) -> None:
     end.send(None)  # it is up
-    returned, noted = around(worker, *args) if around else (worker(*args), {})
-    children = len(active_children())
     try:
-        end.send((returned, noted, children))
-    except Exception:  # what pickle raises depends on the value
-        end.send((repr(returned), noted, children))
+        returned, noted = around(worker, *args) if around else (worker(*args), {})
+    except Exception:
+        for child in active_children():  # or what was raised would be covered up by the wait for them
+            child.kill()
+        raise
+    end.send((brief(returned), brief(noted), len(active_children())))
 
 
-def get_all(queue: Any, *workers: Trial) -> list[Any]:
+def get_all(queue: Any, *workers: Trial, most: float = float("inf")) -> list[Any]:
     """Get messages until the processes of the workers have ended and the queue is empty.
 
     Parameters
@@ -287,29 +361,30 @@ def get_all(queue: Any, *workers: Trial) -> list[Any]:
         Where the workers put; nobody else gets from it.
     *workers : Trial
         Who puts.
+    most : float
+        Of more messages than these one is got; then the workers are ended.
 
     Returns
     -------
     list
         The messages, in the order in which they came.
     """
-    messages = []
-    # A worker that has returned may still have messages in its deque: its process ends once they are written.
-    while pending := [worker for worker in workers if worker.process.is_alive()]:
+    messages: list[Any] = []
+    while len(messages) <= most:
+        # A worker that has returned may have messages in its deque: its process ends once they are written.
+        pending = [worker for worker in workers if worker.process.is_alive()]
         ends = [worker.process.sentinel for worker in pending]
         ends += [worker.end for worker in pending if not worker.is_back()]
-        connection.wait([queue._reader, *ends])
-        messages += _get_what_is_there(queue)
+        connection.wait([queue._reader, *ends], None if pending else 0)
+        if queue._reader.poll():
+            messages.append(queue.get(timeout=60))
+        elif not pending:
+            break
+    else:
+        for worker in workers:
+            worker.process.terminate()
     for worker in workers:
         worker.is_back()
-    return messages + _get_what_is_there(queue)
-
-
-def _get_what_is_there(queue: Any) -> list[Any]:
-    messages = []
-    with contextlib.suppress(Empty):
-        while queue._reader.poll():
-            messages.append(queue.get(timeout=60))
     return messages
 
 
@@ -319,6 +394,20 @@ def drain(queue: Any) -> list[Any]:
     while not queue.empty():
         messages.append(queue.get())
     return messages
+
+
+def noting_work(
+    worker: Callable[..., Any], tasks: Any, *args: Any
+) -> tuple[Any, dict[str, list[tuple[Any, int]]]]:
+    """Run a worker that does tasks by its last argument; note how many were unfinished as each was begun."""
+    *others, function = args
+    done = []
+
+    def do(task: Any) -> Any:
+        done.append((task, count_unfinished(tasks)))
+        return function(task)
+
+    return worker(tasks, *others, do), {"done": done}
 
 
 def count_unfinished(tasks: Any) -> int:
@@ -331,13 +420,6 @@ def count_unfinished(tasks: Any) -> int:
     return count
 
 
-def end_children() -> None:
-    """End what a worker has left: the end of its process would wait for it."""
-    for child in active_children():
-        child.kill()
-        child.join()
-
-
 def brief(value: Any) -> Any:
     """Return a value that can be pickled: long texts by a letter and their length, objects by their types."""
     if isinstance(value, dict):
@@ -348,6 +430,6 @@ def brief(value: Any) -> Any:
         return bytes(value)
     if isinstance(value, str):
         return value if len(value) < 1_000 else f"{value[0]} × {len(value):,}"
-    if hasattr(value, "__iter__"):
+    if isinstance(value, Iterable):
         return list(map(brief, value))
-    return value if value is None or isinstance(value, (int, float)) else f"<{type(value).__name__}>"
+    return value if value is None or isinstance(value, Number) else f"<{type(value).__name__}>"

@@ -13,9 +13,12 @@ from ipc_helpers.exercises import (
     Trial,
     as_list,
     count_unfinished,
+    expect_done,
+    expect_messages,
+    expect_prediction,
     get_all,
     listed,
-    returned_instead,
+    noting_work,
 )
 
 TYPE_CHECKING = False
@@ -50,27 +53,26 @@ def send_states(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"messages": messages, "returned": trial.returned}
 
 
-@Exercise("04.1", send_states, ValueError="after close() this process puts no more")
-def _judge_send_states(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
+@Exercise("04.1", send_states)
+def _judge_send_states(seen: Seen, messages: list[Any], returned: Any) -> str:
     messages = list(map(as_list, messages))
     if messages == [["a"], ["a", "b"], ["a", "b", "c"]]:
         return "the list came as it was at each put: with one letter, with two and with three"
-    if not messages and (mistake := returned_instead(returned, "put the list after each letter")):
-        return mistake
+    expect_messages(messages, returned, "put the list after each letter")
     if messages == [["a", "b", "c"]] * 3:
         what = "three messages came, and each was ['a', 'b', 'c'], the list as it was at the end"
         hint = "the deque holds the list itself, and it is pickled later. What can you put instead of it?"
-        return Mistake(what, hint, "put")
+        raise Mistake(what, hint, "put")
     if messages == ["a", "b", "c"]:
-        return Mistake("each message was a letter alone", "put the list of all letters up to this one", "put")
+        raise Mistake("each message was a letter alone", "put the list of all letters up to this one", "put")
     if messages[:1] == [[]]:
-        return Mistake("the first message was an empty list", "add the letter before you put", "put")
+        raise Mistake("the first message was an empty list", "add the letter before you put", "put")
     if len(messages) == 1:
-        return Mistake(
+        raise Mistake(
             f"one message came, {messages[0]!r}", "put after each letter, inside of the loop", "put"
         )
     hint = "for the letters a, b and c, put ['a'], then ['a', 'b'], then ['a', 'b', 'c']"
-    return Mistake(f"out of the queue came {listed(messages)}", hint, "put")
+    raise Mistake(f"out of the queue came {listed(messages)}", hint, "put")
 
 
 def put_or_describe(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -90,26 +92,25 @@ _MORE_THAN_ONE = "pickle raises more than one type of exception. Catch this one,
     PicklingError=_MORE_THAN_ONE,
     AttributeError=_MORE_THAN_ONE,
 )
-def _judge_put_or_describe(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
+def _judge_put_or_describe(seen: Seen, messages: list[Any], returned: Any) -> str:
     if messages == [1, "<a lock>", "three", "<a function>"]:
         return "1 and 'three' came as they are, and a description for each of the two that pickle refuses"
     if "can't be pickled" in seen.cause:
         what = "put() took a value that can't be pickled, and the feeder thread dropped it"
         hint = "put() raises nothing then. Find out whether pickle takes the value before you put it"
-        return Mistake(what, hint, "put")
-    if not messages and (mistake := returned_instead(returned, "put one for each value")):
-        return mistake
+        raise Mistake(what, hint, "put")
+    expect_messages(messages, returned, "put one for each value")
     if messages == [1, "three"]:
         what = "the two values that can't be pickled were left out"
-        return Mistake(what, "put their repr instead: whoever counts the messages waits for them", "put")
+        raise Mistake(what, "put their repr instead: whoever counts the messages waits for them", "put")
     if any(isinstance(message, bytes) for message in messages):
         hint = "pickle the value to try it, and put the value: the queue pickles again"
-        return Mistake("the consumer got bytes", hint, "put")
+        raise Mistake("the consumer got bytes", hint, "put")
     if messages == ["1", "<a lock>", "'three'", "<a function>"]:
         what = "of each value the repr came, even of 1 and 'three'"
-        return Mistake(what, "put the value itself where pickle takes it", "put")
+        raise Mistake(what, "put the value itself where pickle takes it", "put")
     hint = "put one message for each value, in their order: the value, or its repr"
-    return Mistake(f"out of the queue came {listed(messages)}", hint, "put")
+    raise Mistake(f"out of the queue came {listed(messages)}", hint, "put")
 
 
 def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
@@ -134,24 +135,18 @@ def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     "feeder thread?",
     AssertionError="join_thread() is allowed after close() only; do you need it?",
 )
-def _judge_leave(
-    seen: Seen, kept: list[Any], lost: list[Any], exitcode: int, predicted: Any
-) -> str | Mistake:
+def _judge_leave(seen: Seen, kept: list[Any], lost: list[Any], exitcode: int, predicted: Any) -> str:
     if kept != [1, 2, 3] and set(map(repr, kept)) < {"1", "2", "3"}:
         what = f"with waits=True, {len(kept)} of the messages 1, 2 and 3 came"
-        return Mistake(
+        raise Mistake(
             what, "there the process has to wait for its feeder thread", "cancel_join_thread", "put"
         )
     if kept != [1, 2, 3]:
         what = f"with waits=True, {listed(kept)} came out of the queue"
-        return Mistake(what, "put 1, 2 and 3, each once", "put")
-    if lost:
-        what = f"with waits=False, {listed(lost)} came out of the queue"
-        return Mistake(what, "put into the queue that was given", "put")
-    if as_list(predicted) != [3, 0]:
-        what = f"your prediction was {predicted!r}, and (3, 0) came"
-        hint = "the deque and the feeder thread are parts of the process: what happens to them as it ends?"
-        return Mistake(what, hint, "predict")
+        raise Mistake(what, "put 1, 2 and 3, each once", "put")
+    came = (len(kept), len(lost))
+    hint = "the deque and the feeder thread are parts of the process: what happens to them as it ends?"
+    expect_prediction(predicted, came, f"{came} came", hint)
     return (
         "all 3 messages came from the process that waited, and none from the other one, "
         f"which ended with exit code {exitcode}"
@@ -163,47 +158,26 @@ def do_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     tasks = ctx.JoinableQueue()
     for task in (*TASKS, None):
         tasks.put(task)
-    trial = Trial(ctx, worker, tasks, around=_with_work)
+    trial = Trial(ctx, worker, tasks, _refuse_one, around=noting_work)
     return {"returned": trial.wait(), "unfinished": count_unfinished(tasks), **trial.noted}
 
 
 @Exercise(
     "04.4",
     do_tasks,
-    get="after None no message comes: leave the loop then",
     join="you are the one who calls task_done(): you would wait for yourself",
     ValueError="work() raises it for a task that it can't do: catch it. And task_done() raises it when it is "
     "called once too often",
 )
-def _judge_do_tasks(
-    seen: Seen, returned: Any, unfinished: int, done: Sequence[tuple[Any, int]] = ()
-) -> str | Mistake:
+def _judge_do_tasks(seen: Seen, returned: Any, unfinished: int, done: Sequence[tuple[Any, int]] = ()) -> str:
     tasks = [task for task, _ in done]
     if tasks != TASKS:
         what = f"work() was called for {listed(tasks)}, and the tasks were {listed(TASKS)}"
-        return Mistake(what, "call it once for each task", "work")
-    if unfinished == len(TASKS) + 1:
-        what = f"task_done() was never called: a join() would wait for {unfinished} messages"
-        return Mistake(what, "call it once for each message that you got", "task_done")
-    for number, (task, count) in enumerate(done):
-        due = len(TASKS) + 1 - number
-        if count < due:
-            what = f"task_done() was called for the task {task} before its work was done"
-            return Mistake(what, "a join() returns too early then: call work() first", "task_done")
-        if count > due:
-            what = f"task_done() was not called for the task {tasks[number - 1]}"
-            return Mistake(
-                what, "call it for a task that raised, too; finally is the place for it", "task_done"
-            )
-    if unfinished == 1:
-        what = "one message is still unfinished when the worker has returned: the sentinel"
-        return Mistake(what, "None was put as well, and a join() waits for it", "task_done")
-    if unfinished:
-        what = f"{unfinished} messages are still unfinished when the worker has returned"
-        return Mistake(what, "call task_done() for each task, and for None", "task_done")
+        raise Mistake(what, "call it once for each task", "work")
+    expect_done(done, unfinished, len(TASKS) + 1)
     if as_list(returned) != [REFUSED]:
         what = f"the worker returned {returned!r}, and the task that raised was {REFUSED}"
-        return Mistake(what, "return a list of the tasks that raised")
+        raise Mistake(what, "return a list of the tasks that raised")
     return "4 tasks and the sentinel are done, the one that raised too, so that a join() returns"
 
 
@@ -216,47 +190,40 @@ def in_order(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"results": get_all(results, trial), "returned": trial.returned, **trial.noted}
 
 
-@Exercise(
-    "04.5",
-    in_order,
-    get="each producer ends with None: stop when all of them have",
-    TypeError="None is a sentinel, not a pair: look for it first",
-)
+@Exercise("04.5", in_order, get="each producer ends with None: stop when all of them have")
 def _judge_in_order(
     seen: Seen, results: list[Any], returned: Any, got: Sequence[tuple[int, int]] = ()
-) -> str | Mistake:
+) -> str:
     values = [value for value in results if value is not None]
-    hint = "put the values into the queue for the results"
-    if not results and (mistake := returned_instead(returned, hint)):
-        return mistake
+    expect_messages(results, returned, "put the values into the queue for the results")
     if len(got) < len(VALUES):
         what = f"the worker got {len(got)} of {len(VALUES)} messages, and stopped"
         hint = "get until as many sentinels have come as there are producers"
         if len(got) == ARRIVING.index(None):
             hint = "one sentinel says that one producer is done, and there are two"
-        return Mistake(what, hint, "get")
+        raise Mistake(what, hint, "get")
     if any(isinstance(value, (list, tuple)) for value in values):
-        return Mistake("pairs came, or lists", "put each value alone, without its number", "put")
+        raise Mistake("pairs came, or lists", "put each value alone, without its number", "put")
     if values == [VALUES[number] for number in ARRIVING if number is not None]:
         what = f"the values came in the order in which they had arrived: {', '.join(values)}"
-        return Mistake(
+        raise Mistake(
             what, "keep a value whose turn has not come, until those before it are passed on", "put"
         )
     if values != list(VALUES):
         what = f"out of the queue for the results came {listed(results)}"
-        return Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", "put")
+        raise Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", "put")
     for number, count in got:
         if count < PASSED_ON[number]:
             what = (
                 f"when message number {number} was got, {count} values had been passed on, "
                 f"and {PASSED_ON[number]} could have been"
             )
-            return Mistake(what, "after each get(), pass on all values whose turn has come", "put")
+            raise Mistake(what, "after each get(), pass on all values whose turn has come", "put")
     if results[-1:] != [None]:
-        return Mistake("the values came, but no sentinel", "put None after the last value", "put")
+        raise Mistake("the values came, but no sentinel", "put None after the last value", "put")
     if len(results) != len(values) + 1:
         what = f"{len(results) - len(values)} sentinels came"
-        return Mistake(what, "put None once, after the last value", "put")
+        raise Mistake(what, "put None once, after the last value", "put")
     return "a to f came in order, each as soon as all before it were there, and then the sentinel"
 
 
@@ -300,15 +267,9 @@ def _with_values(worker: Worker, queue: Any) -> tuple[Any, dict[str, Any]]:
     return returned, {}
 
 
-def _with_work(worker: Worker, tasks: Any) -> tuple[Any, dict[str, Any]]:
-    done = []
-
-    def work(task: Any) -> None:
-        done.append((task, count_unfinished(tasks)))
-        if task == REFUSED:
-            raise ValueError(f"can't do {task}")
-
-    return worker(tasks, work), {"done": done}
+def _refuse_one(task: int) -> None:
+    if task == REFUSED:
+        raise ValueError(f"can't do {task}")
 
 
 class _Value:

@@ -11,19 +11,23 @@ from ipc_helpers.exercises import (
     Exercise,
     Mistake,
     Trial,
-    as_list,
     as_tuple,
-    brief,
     count_unfinished,
+    counted,
     drain,
-    end_children,
+    expect_done,
+    expect_list,
+    expect_messages,
+    expect_prediction,
     get_all,
     listed,
-    returned_instead,
+    noting_work,
+    short,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
     from typing import Any
 
@@ -38,10 +42,6 @@ WORKERS = 2
 PAGE = 100_000  # letters: more than a pipe holds
 
 
-def _counted(count: int, word: str) -> str:
-    return f"{count or 'no'} {word}{'' if count < 2 else 's'}"
-
-
 def send_to_all(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer put four messages for three consumers, and get whatever comes."""
     queue = ctx.Queue()
@@ -49,35 +49,23 @@ def send_to_all(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"messages": get_all(queue, trial), "returned": trial.returned}
 
 
-@Exercise(
-    "05.1",
-    send_to_all,
-    TypeError="consumers is a number, and messages is a list",
-    ValueError="after close() this process puts no more",
-)
-def _judge_send_to_all(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
-    if not messages and (mistake := returned_instead(returned)):
-        return mistake
+@Exercise("05.1", send_to_all, TypeError="consumers is a number, and messages is a list")
+def _judge_send_to_all(seen: Seen, messages: list[Any], returned: Any) -> str:
+    expect_messages(messages, returned)
     if any(isinstance(message, (list, tuple)) for message in messages):
-        return Mistake("a list came in one message", "call put() once for each message", "put", last=True)
+        raise Mistake("a list came in one message", "call put() once for each message", "put", last=True)
     sentinels = messages.count(None)
     if [message for message in messages if message is not None] != MESSAGES:
         what = f"out of the queue came {listed(messages)}"
-        return Mistake(what, f"put {listed(MESSAGES)}, each once, and then the sentinels", "put")
+        raise Mistake(what, f"put {listed(MESSAGES)}, each once, and then the sentinels", "put")
     if None in messages[: len(MESSAGES)]:
         what = "a sentinel came before the last message, and a consumer may stop at it"
         hint = "put all messages first, then the sentinels, in a loop of their own"
-        return Mistake(what, hint, "put", last=True)
-    if sentinels < CONSUMERS:
-        what = (
-            f"{_counted(sentinels, 'sentinel')} came for {CONSUMERS} consumers, "
-            f"so {CONSUMERS - sentinels} of them would wait for ever"
-        )
-        hint = "each consumer takes one message out, and a sentinel is a message"
-        return Mistake(what, hint, "put", last=True)
-    if sentinels > CONSUMERS:
-        what = f"{sentinels} sentinels came for {CONSUMERS} consumers"
-        return Mistake(what, "put None as often as there are consumers", "put", last=True)
+        raise Mistake(what, hint, "put", last=True)
+    if sentinels != CONSUMERS:
+        what = f"{counted(sentinels, 'sentinel')} came for {CONSUMERS} consumers"
+        hint = "put None once for each consumer: it takes one out, and waits for ever where there is none"
+        raise Mistake(what, hint, "put", last=True)
     return f"{len(MESSAGES)} messages came in order, and then a sentinel for each of {CONSUMERS} consumers"
 
 
@@ -97,28 +85,20 @@ def keep_even(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     "05.2",
     keep_even,
     get="after None, no message comes for this worker: hand it on, and return",
-    TypeError="None is the sentinel, not a number: look for it before you calculate",
-    ValueError="after close() this process puts no more",
 )
-def _judge_keep_even(seen: Seen, messages: list[Any], predicted: Any, returned: Any) -> str | Mistake:
+def _judge_keep_even(seen: Seen, messages: list[Any], predicted: Any, returned: Any) -> str:
     numbers = [message for message in messages if message is not None]
     sentinels = len(messages) - len(numbers)
-    if not messages and (mistake := returned_instead(returned)):
-        return mistake
+    expect_messages(messages, returned)
     if sorted(map(repr, numbers)) != ["2", "4", "6"]:
         what = f"of the numbers 1 to 6, {listed(sorted(numbers, key=repr))} came out of the stage"
-        return Mistake(what, "hand on the even ones, each once, in a message of its own", "put")
-    if sentinels == 0:
-        what = "the even numbers came out, and no sentinel, so the stage below would wait for ever"
-        return Mistake(what, "a worker that gets None hands it on before it returns", "put", last=True)
+        raise Mistake(what, "hand on the even ones, each once, in a message of its own", "put")
     if sentinels != WORKERS:
-        what = f"{_counted(sentinels, 'sentinel')} came out of a stage of {WORKERS} workers"
-        return Mistake(what, "each worker hands on the one None that it got", "put", last=True)
-    if as_list(predicted) != [5, 2]:
-        what = (
-            f"your prediction was {predicted!r}, and {len(messages)} messages came, {sentinels} of them None"
-        )
-        return Mistake(what, "count what each of the two workers hands on, its sentinel too", "predict")
+        what = f"{counted(sentinels, 'sentinel')} came out of a stage of {WORKERS} workers"
+        hint = "each worker hands on the one None that it got, before it returns: the next stage waits for it"
+        raise Mistake(what, hint, "put", last=True)
+    hint = "count what each of the two workers hands on, its sentinel too"
+    expect_prediction(predicted, (5, 2), "5 messages came, 2 of them None", hint)
     return "3 even numbers and 2 sentinels came out, as you had predicted: the next stage has to count those"
 
 
@@ -127,59 +107,36 @@ def answer(ctx: Any, worker: Worker) -> dict[str, Any]:
     tasks, results = ctx.JoinableQueue(), ctx.Queue()
     for task in (*TASKS, None):
         tasks.put(task)
-    trial = Trial(ctx, worker, tasks, results, _CountingRoot(tasks))
-    messages = get_all(results, trial)
-    pairs = [item for item in messages if isinstance(item, (list, tuple)) and len(item) == 2]
-    counts = {str(task): root.unfinished for task, root in pairs if isinstance(root, _Root)}
-    unfinished = count_unfinished(tasks)
-    return {"results": messages, "counts": counts, "unfinished": unfinished, "returned": trial.returned}
+    trial = Trial(ctx, worker, tasks, results, math.sqrt, around=noting_work)
+    messages, unfinished = get_all(results, trial), count_unfinished(tasks)
+    return {"results": messages, "unfinished": unfinished, "returned": trial.returned, **trial.noted}
 
 
 @Exercise(
     "05.3",
     answer,
-    get="after None no message comes: return then",
     join="you are the one who calls task_done(): you would wait for yourself",
     TypeError="the function may raise anything: catch Exception, and put the name of its type",
     ValueError="did the function raise it, or task_done() that was called once too often?",
 )
 def _judge_answer(
-    seen: Seen, results: list[Any], counts: dict[str, int], unfinished: int, returned: Any
-) -> str | Mistake:
-    put = len(TASKS) + 1
+    seen: Seen, results: list[Any], unfinished: int, returned: Any, done: Sequence[tuple[Any, int]] = ()
+) -> str:
     results = list(map(as_tuple, results))
-    if not results and (mistake := returned_instead(returned)):
-        return mistake
+    expect_messages(results, returned)
     if results != ANSWERS:
         what = f"out of the results came {listed(results)}"
         hint = "for each task put a pair: the task, and its answer or the name of the exception"
-        return Mistake(what, hint, "put")
-    if unfinished == put:
-        what = f"task_done() was never called: join() would wait for {put} messages"
-        return Mistake(what, "call it once for each message that you got", "task_done")
-    first, last = str(TASKS[0]), str(TASKS[-1])
-    if counts.get(first, put) < put:
-        what = f"task_done() was called for the task {first} before its answer was there"
-        return Mistake(what, "join() returns too early then: call the function first", "task_done")
-    skipped = counts.get(last, 2) - 2
-    if skipped > 0:
-        what = f"task_done() was not called for {_counted(skipped, 'task')} that raised"
-        return Mistake(what, "a task that raised is done, too; finally is the place for it", "task_done")
-    if unfinished == 1:
-        what = "one message is unfinished when the worker has returned: the sentinel"
-        hint = "None was put as well; a finally block also runs when you return in its try"
-        return Mistake(what, hint, "task_done")
-    if unfinished:
-        what = f"{unfinished} messages are unfinished when the worker has returned"
-        return Mistake(what, "call task_done() for each task, and for None", "task_done")
+        raise Mistake(what, hint, "put")
+    expect_done(done, unfinished, len(TASKS) + 1)
     return "all 4 tasks came back, 2 of them with the name of an exception, and nothing is left unfinished"
 
 
 def run_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have four tasks answered by two workers, the first task last of all."""
     pages = _Pages(ctx)
-    trial = Trial(ctx, worker, ctx, pages, MESSAGES, WORKERS, around=_ended_when_it_raises)
-    trial.exit_code()
+    trial = Trial(ctx, worker, ctx, pages, MESSAGES, WORKERS)
+    trial.join()
     said = drain(pages.log)
     return {
         "answers": trial.returned,
@@ -198,34 +155,27 @@ def run_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     KeyError="an answer is missing. Get one result for each task; an empty queue does not say that no more "
     "will come",
 )
-def _judge_run_tasks(seen: Seen, answers: Any, alive: int, started: int, ended: int) -> str | Mistake:
+def _judge_run_tasks(seen: Seen, answers: Any, alive: int, started: int, ended: int) -> str:
     expected = [message.upper() for message in MESSAGES]
-    if answers == dict(zip(MESSAGES, expected, strict=True)):
-        hint = "look each task up in it, in the order of todo, and return the list"
-        return Mistake("the function returned a dictionary", hint)
-    if not isinstance(answers, (list, tuple)):
-        return Mistake(f"the function returned {answers!r}", "return the answers as a list")
+    answers = expect_list(answers, "return a list: look up the answer of each task, in the order of todo")
     if any(isinstance(item, (list, tuple)) for item in answers):
-        return Mistake("pairs came back", "return the answers without their tasks")
-    if list(answers) != expected and sorted(map(str, answers)) == expected:
-        what = f"the answers came in the order in which they were ready: {', '.join(map(str, answers))}"
+        raise Mistake("pairs came back", "return the answers without their tasks")
+    if answers != expected and sorted(map(str, answers)) == expected:
+        what = f"the answers came in the order in which they were ready: {', '.join(answers)}"
         hint = "each result names its task: keep them in a dictionary, and look up one task after the other"
-        return Mistake(what, hint, "get")
-    if list(answers) != expected:
-        what = f"{_counted(len(answers), 'answer')} came back for {len(expected)} tasks"
-        if len(answers) == len(expected):
-            what = f"for the tasks a, b, c and d, {listed(answers)} came back"
+        raise Mistake(what, hint, "get")
+    if answers != expected:
         hint = "get as many results as there are tasks, and return one answer for each task"
-        return Mistake(what, hint, "empty", "get")
+        raise Mistake(f"for the tasks a, b, c and d, {listed(answers)} came back", hint, "empty", "get")
     if started != WORKERS:
         what = f"{WORKERS} workers were to be started, and {started} did"
-        return Mistake(what, "start as many as the last argument says", "start")
+        raise Mistake(what, "start as many as the last argument says", "start")
     if ended != WORKERS:
-        what = f"{_counted(WORKERS - ended, 'worker')} did not get a sentinel"
-        return Mistake(what, "put one None for each of them, and let them end by it", "put", last=True)
+        what = f"{counted(WORKERS - ended, 'worker')} did not get a sentinel"
+        raise Mistake(what, "put one None for each of them, and let them end by it", "put", last=True)
     if alive:
-        what = f"{_counted(alive, 'worker')} still ran when the function returned"
-        return Mistake(what, "join each of them, once all results are got", "start")
+        what = f"{counted(alive, 'worker')} still ran when the function returned"
+        raise Mistake(what, "join each of them, once all results are got", "start")
     return "the answers came back in the order of the tasks, and by then both workers had ended"
 
 
@@ -250,51 +200,26 @@ def finish(ctx: Any, worker: Worker) -> dict[str, Any]:
     "learn of either?",
     join="a worker that has answered waits for its next request, and lives on",
 )
-def _judge_finish(seen: Seen, answers: Any, asked: list[Any]) -> str | Mistake:
+def _judge_finish(seen: Seen, answers: Any, asked: list[Any]) -> str:
     if "a" in asked:
         what = "the worker of 'a' had answered and ended, and spare was asked for 'a' again"
-        return Mistake(what, "an answer stays in the pipe when its worker ends: look there first", "send")
+        raise Mistake(what, "an answer stays in the pipe when its worker ends: look there first", "send")
     if "b" in asked:
         what = "the worker of 'b' was alive and at work, and spare was asked for 'b' as well"
-        return Mistake(what, "no answer yet is not a death: wait for the pipe and the sentinel", "send")
-    if not isinstance(answers, dict):
-        what = f"the function returned {answers!r}"
-        return Mistake(what, "return a dictionary, from each request to its answer")
+        raise Mistake(what, "no answer yet is not a death: wait for the pipe and the sentinel", "send")
     if asked and asked != ["c"]:
         what = f"spare was asked for {listed(asked)}, and one worker had died, that of 'c'"
-        return Mistake(what, "send spare what the dead worker had, once", "send")
-    for request, text in zip("abc", "ABC", strict=True):
-        if answers.get(request) == text:
-            continue
-        what = f"for {request!r} the dictionary has {answers.get(request)!r}, not {text!r}"
-        hint = "receive what its worker has sent"
-        if request == "c":
-            hint = "its worker died: send the request to spare, and receive the answer from there"
-        return Mistake(what, hint)
-    if len(answers) != len("abc"):
-        what = f"the dictionary has {len(answers)} entries for 3 requests"
-        return Mistake(what, "let the requests be its keys, and nothing else")
+        raise Mistake(what, "send spare what the dead worker had, once", "send")
+    if answers != {"a": "A", "b": "B", "c": "C"}:
+        hint = (
+            "return a dictionary, from each request to its answer. Where a worker died, send its request to "
+            "spare, and receive the answer from there"
+        )
+        raise Mistake(f"the worker returned {short(answers)}", hint)
     return "'a' and 'b' were done once, and 'c', whose worker had died, was done by the spare one"
 
 
 # What the readers' workers are given.
-
-
-class _Root(float):
-    """An answer, which carries along how many messages were unfinished when it was asked for."""
-
-    unfinished = 0
-
-
-class _CountingRoot:
-    def __init__(self, tasks: Any) -> None:
-        self.tasks = tasks
-
-    def __call__(self, task: Any) -> _Root:
-        unfinished = count_unfinished(self.tasks)
-        root = _Root(math.sqrt(task))
-        root.unfinished = unfinished
-        return root
 
 
 class _Page:
@@ -363,20 +288,12 @@ def stand_in(end: Connection[Any, Any], asked: Any) -> None:
 # What runs around a worker, in its process.
 
 
-def _ended_when_it_raises(worker: Worker, *args: Any) -> tuple[Any, dict[str, Any]]:
-    try:
-        return worker(*args), {}
-    except BaseException:
-        end_children()  # or what was raised would be covered up by the wait for them
-        raise
-
-
 def _with_crew(worker: Worker, ctx: Any, begun: Any, go: Any) -> tuple[Any, dict[str, Any]]:
     asked = ctx.SimpleQueue()
     crew, kept = {}, []  # the workers' ends stay open here, as copies do after a fork
     for request, target in (("a", answer_and_end), ("b", answer_late), ("c", die_late)):
         end, workers_end = ctx.Pipe()
-        child = ctx.Process(target=target, args=(workers_end, go))
+        child = ctx.Process(target=target, args=(workers_end, go), daemon=True)
         child.start()
         end.send(request)
         crew[request] = (end, child)
@@ -386,8 +303,5 @@ def _with_crew(worker: Worker, ctx: Any, begun: Any, go: Any) -> tuple[Any, dict
     ctx.Process(target=stand_in, args=(workers_end, asked), daemon=True).start()
     crew["a"][1].join()
     begun.set()
-    try:
-        answers = brief(worker(crew, spare))
-    finally:
-        end_children()
+    answers = worker(crew, spare)
     return None, {"answers": answers, "asked": drain(asked)}

@@ -5,7 +5,17 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from ipc_helpers.exercises import NOTHING, Exercise, Mistake, Trial, as_list, brief, listed, short
+from ipc_helpers.exercises import (
+    Exercise,
+    Mistake,
+    Trial,
+    as_list,
+    brief,
+    expect_list,
+    expect_prediction,
+    listed,
+    short,
+)
 from ipc_helpers.workers.pipes import send_blobs, send_nothing
 
 TYPE_CHECKING = False
@@ -29,7 +39,6 @@ def receive_to_the_end(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Send three messages, one of them None and the first one late, and close the sending end."""
     receiver, sender = ctx.Pipe(duplex=False)
     trial = Trial(ctx, worker, receiver)
-    trial.wait_until_up()
     early = trial.is_back(0.3)  # who takes a pipe without a message for the end is back by now
     for message in MESSAGES:
         sender.send(message)
@@ -37,36 +46,28 @@ def receive_to_the_end(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"returned": trial.wait(), "early": early}
 
 
-_END = "this is the end of the pipe: catch EOFError, and return what you have"
-
-
 @Exercise(
     "03.1",
     receive_to_the_end,
-    EOFError=_END,
     TypeError="a for loop can't go through a connection: call recv() again and again",
-    BrokenPipeError="on Windows, poll() raises this at the end of a pipe: recv() can wait",
     OSError="close the connection last, or not at all",
 )
-def _judge_receive_to_the_end(seen: Seen, returned: Any, early: bool) -> str | Mistake:
+def _judge_receive_to_the_end(seen: Seen, returned: Any, early: bool) -> str:
     got = as_list(returned)
     if got == MESSAGES:
         return "'a', None and 'b' came, and the worker returned at the end of the pipe"
     if early:
         what = f"the worker returned {short(returned)} before the first message was sent"
         hint = "no message yet is not the end: let recv() wait, until EOFError says that no more will come"
-        return Mistake(what, hint, "poll", "wait", "recv")
+        raise Mistake(what, hint, "poll", "wait", "recv")
     if got == ["a"]:
         what = "the worker returned ['a'], and None and 'b' were still to come"
-        return Mistake(what, "None is a message like any other. Only EOFError is the end of a pipe", "recv")
+        raise Mistake(what, "None is a message like any other. Only EOFError is the end of a pipe", "recv")
     if got == ["a", "b"]:
         what = "the message None is missing: the worker returned ['a', 'b']"
-        return Mistake(what, "keep each message, whatever it is", "recv")
-    if got is None or got == NOTHING:
-        what = "three messages came, and the worker returned nothing"
-        return Mistake(what, "collect the messages in a list, and return it when EOFError has come")
+        raise Mistake(what, "keep each message, whatever it is", "recv")
     what = f"of 'a', None and 'b', the worker returned {short(returned)}"
-    return Mistake(what, "return a list of all messages, in order")
+    raise Mistake(what, "collect the messages in a list, in order, and return it when EOFError has come")
 
 
 def ask(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -91,35 +92,30 @@ def ask(ctx: Any, worker: Worker) -> dict[str, Any]:
     recv="after each request comes one reply, and nothing before the first or after the last",
     OSError="close the connection once, after the last reply",
 )
-def _judge_ask(seen: Seen, requests: list[Any], returned: Any, closed: bool = False) -> str | Mistake:
-    got, replies = as_list(returned), [brief(request.upper()) for request in REQUESTS]
-    if not requests:
-        what = f"no request came, and the worker returned {short(returned)}"
-        return Mistake(what, "send each request through the connection", "send")
+def _judge_ask(seen: Seen, requests: list[Any], returned: Any, closed: bool = False) -> str:
+    replies = [brief(request.upper()) for request in REQUESTS]
     if requests != brief(REQUESTS):
         what = f"of 3 requests, the other process received {listed(requests)}"
-        return Mistake(what, "send each request once, as it is, in a message of its own", "send")
-    if not isinstance(got, list):
-        what = f"3 requests were answered, and the worker returned {short(returned)}"
-        return Mistake(what, "return a list of all replies")
+        raise Mistake(what, "send each request once, as it is, in a message of its own", "send")
+    got = expect_list(returned, "return a list of all replies")
     if got != replies and len(got) < 3:
         what = f"of 3 replies, the worker returned {len(got)}"
-        return Mistake(
+        raise Mistake(
             what, "a reply takes a moment: let recv() wait for it, once after each request", "poll", "recv"
         )
     if got != replies:
         what = f"the worker returned {listed(got)}"
-        return Mistake(what, "return what recv() returned, in the order of the requests")
+        raise Mistake(what, "return what recv() returned, in the order of the requests")
     if closed is not True:
         what = "all 3 replies came, and the worker returned without closing the connection"
-        return Mistake(what, "the other process waits for one more request, until your end is closed")
+        raise Mistake(what, "the other process waits for one more request, until your end is closed")
     return "3 requests of 2,000,000 letters each were answered, and the connection was closed"
 
 
 def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a worker start a producer of large messages and, beside it, one that sends none."""
-    some = Trial(ctx, worker, ctx, send_blobs, around=_briefly)
-    none = Trial(ctx, worker, ctx, send_nothing, around=_briefly, about=" (no messages)")
+    some = Trial(ctx, worker, ctx, send_blobs)
+    none = Trial(ctx, worker, ctx, send_nothing, about=" (no messages)")
     return {"some": some.wait(), "none": none.wait(), "alive": some.children}
 
 
@@ -132,27 +128,21 @@ _WHO_HAS_ONE = "the pipe ends once each copy of its sending end is closed. Who s
     recv=_WHO_HAS_ONE,
     poll=_WHO_HAS_ONE,
     join="the producer sends more than the pipe holds. Receive first, then join",
-    EOFError=_END,
-    AssertionError="a process has to be started before it can be joined",
     TypeError="args is a tuple: (sender,), with its comma",
     OSError="Pipe(duplex=False) returns the receiving end first; and a child gets its copy at its start: "
     "close yours after that",
 )
-def _judge_collect(seen: Seen, some: Any, none: Any, alive: int) -> str | Mistake:
-    messages = as_list(some)
-    if not isinstance(messages, list):
-        what = f"the worker returned {short(some)}, not a list of the 4 messages"
-        return Mistake(what, "return all messages, once the pipe has ended")
+def _judge_collect(seen: Seen, some: Any, none: Any, alive: int) -> str:
+    messages = expect_list(some, "return a list of all messages, once the pipe has ended")
     if messages != [brief(BLOB)] * 4:
         what = f"of 4 messages, the worker returned {len(messages)}"
-        return Mistake(what, "receive until EOFError, and return all", "recv")
+        raise Mistake(what, "receive until EOFError, and return all", "recv")
     if as_list(none) != []:
-        return Mistake(
-            f"a producer sent nothing, and the worker returned {short(none)}", "then the list is empty"
-        )
+        what = f"a producer sent nothing, and the worker returned {short(none)}"
+        raise Mistake(what, "then the list is empty")
     if alive:
         hint = "when the pipe has ended, join the producer"
-        return Mistake("the producer still ran when the worker returned", hint, "start")
+        raise Mistake("the producer still ran when the worker returned", hint, "start")
     return "the 4 messages of one producer came, and none of another; then the producer had ended"
 
 
@@ -171,14 +161,11 @@ def receive_into(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     "03.4",
     receive_into,
     BufferTooShort="the message did not fit. Catch it: it carries the message",
-    EOFError=_END,
     UnpicklingError="these are bytes, and no pickled objects",
 )
-def _judge_receive_into(seen: Seen, returned: Any, predicted: Any, room: bytes = b"") -> str | Mistake:
-    got, into = as_list(returned), "recv_bytes_into"
-    if not isinstance(got, list):
-        what = f"the worker returned {short(returned)}"
-        return Mistake(what, "return a list of all messages, when the pipe has ended")
+def _judge_receive_into(seen: Seen, returned: Any, predicted: Any, room: bytes = b"") -> str:
+    got = expect_list(returned, "return a list of all messages, when the pipe has ended")
+    into = "recv_bytes_into"
     whole = [part for part in got if isinstance(part, bytes) and len(part) == ROOM]
     if whole:
         what = f"the worker returned {whole[0]!r}, and no message had {ROOM} bytes"
@@ -186,34 +173,28 @@ def _judge_receive_into(seen: Seen, returned: Any, predicted: Any, room: bytes =
             "recv_bytes_into() returns how many bytes it wrote: take so many of the room. BufferTooShort "
             "carries a longer message"
         )
-        return Mistake(what, hint, into)
+        raise Mistake(what, hint, into)
     if got == PARTS[:2]:
         what = "the worker returned after two messages, and an empty one was the next"
         hint = "an empty message is a message, too, and BufferTooShort is no end. Only EOFError is"
-        return Mistake(what, hint, into)
+        raise Mistake(what, hint, into)
     if got == [part for part in PARTS if part]:
-        return Mistake("the empty message is missing", "0 bytes are a message, too", into)
+        raise Mistake("the empty message is missing", "0 bytes are a message, too", into)
     if got == [PARTS[0], *PARTS[2:]]:
         what = "the message b'abcdef', which did not fit into the room, is lost"
-        return Mistake(what, "BufferTooShort carries the whole message: look at its args", into)
+        raise Mistake(what, "BufferTooShort carries the whole message: look at its args", into)
     if got == PARTS[:1]:
         what = "the worker returned after the first message that did not fit into the room"
-        return Mistake(what, "after BufferTooShort, the connection goes on: receive the next one", into)
+        raise Mistake(what, "after BufferTooShort, the connection goes on: receive the next one", into)
     if got != PARTS:
         what = f"of {listed(PARTS)}, the worker returned {listed(got)}"
-        return Mistake(what, "return the bytes of each message, in order")
-    if room == bytes(ROOM):
-        what = "all messages came, but nothing was written into the room"
-        return Mistake(what, "receive with recv_bytes_into(room)", "recv_bytes")
+        raise Mistake(what, "return the bytes of each message, in order")
     if room != b"xyc\0":
-        what = f"all messages came, and the room holds {short(room)} in the end, not b'xyc\\x00'"
-        return Mistake(what, "write into the room with recv_bytes_into() alone", into)
-    if as_list(predicted) != [0, room]:
-        what = f"your prediction was {short(predicted)}, and no message was lost, and room held {room!r}"
-        hint = (
-            "a message that is too long is not written. A shorter one leaves the bytes behind it as they were"
-        )
-        return Mistake(what, hint, "predict")
+        what = f"all messages came, and the room holds {room!r} in the end, not b'xyc\\x00'"
+        hint = "receive with recv_bytes_into(room), and write into the room in no other way"
+        raise Mistake(what, hint, "recv_bytes", into)
+    hint = "a message that is too long is not written. A shorter one leaves the bytes behind it as they were"
+    expect_prediction(predicted, (0, room), f"no message was lost, and room held {room!r}", hint)
     return f"no message was lost, and the room held {room!r} in the end, as you had predicted"
 
 
@@ -253,18 +234,17 @@ def _pipes(ctx: Any, names: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     recv="this pipe may be silent while another has a message: wait for all of them at once",
     poll="a pipe may stay open and silent: give connection.wait() the seconds",
     EOFError="one pipe has ended: catch EOFError, and go on with the others",
-    BrokenPipeError="on Windows, poll() raises this at the end of a pipe: use wait()",
     RuntimeError="don't take anything out of what a for loop goes through: go through a copy",
 )
-def _judge_gather(seen: Seen, returned: Any, with_open_end: Any) -> str | Mistake:
+def _judge_gather(seen: Seen, returned: Any, with_open_end: Any) -> str:
     for pair in (returned, with_open_end):
         if pair == SPINS:
             what = "a pipe had ended, and the worker received from it again and again"
             hint = "at its end, a pipe stays ready: take it out of those that you wait for"
-            return Mistake(what, hint, "recv")
+            raise Mistake(what, hint, "recv")
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], dict)):
             what = f"the worker returned {short(pair)}"
-            return Mistake(
+            raise Mistake(
                 what, "return two things: a dictionary with a list for each name, and a list of names"
             )
     for what, (messages, names), sent, still_open in (
@@ -277,10 +257,10 @@ def _judge_gather(seen: Seen, returned: Any, with_open_end: Any) -> str | Mistak
                 count = len(got) if isinstance(got, list) else short(got)
                 missing = f"{what}; of {len(expected)} sent through {name!r}, the worker returned {count}"
                 hint = "wait up to so many seconds each time, and go on with the others when one has ended"
-                return Mistake(missing, hint, "recv")
+                raise Mistake(missing, hint, "recv")
         if as_list(names) != still_open:
             named = f"{what}, and the list of those that had not ended was {short(names)}"
-            return Mistake(
+            raise Mistake(
                 named, "a pipe has ended when its recv() raises EOFError; return the names of the others"
             )
     return "all messages of three pipes came; and of two others, the one that stayed open was named"
@@ -289,24 +269,20 @@ def _judge_gather(seen: Seen, returned: Any, with_open_end: Any) -> str | Mistak
 # What runs around a worker, in its process.
 
 
-def _briefly(worker: Worker, *args: Any) -> tuple[Any, dict[str, Any]]:
-    return brief(worker(*args)), {}
-
-
 def _then_closed(worker: Worker, connection: Any, requests: list[str]) -> tuple[Any, dict[str, Any]]:
-    return brief(worker(connection, requests)), {"closed": connection.closed}
+    return worker(connection, requests), {"closed": connection.closed}
 
 
 def _with_room(worker: Worker, receiver: Any) -> tuple[Any, dict[str, Any]]:
     room = bytearray(ROOM)
-    return brief(worker(receiver, room)), {"room": bytes(room)}
+    return worker(receiver, room), {"room": room}
 
 
 def _counting_ends(worker: Worker, receivers: dict[str, Any], seconds: float) -> tuple[Any, dict[str, Any]]:
     for receiver in receivers.values():
         receiver.recv = _CountingEnds(receiver.recv)
     try:
-        return brief(worker(receivers, seconds)), {}
+        return worker(receivers, seconds), {}
     except _SpinsError:
         return SPINS, {}
 

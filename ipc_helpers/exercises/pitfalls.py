@@ -14,9 +14,11 @@ from ipc_helpers.exercises import (
     as_list,
     as_tuple,
     drain,
-    end_children,
+    expect_list,
+    expect_messages,
+    expect_prediction,
+    get_all,
     listed,
-    returned_instead,
     short,
 )
 from ipc_helpers.workers.endings import get_word, put_function, put_price, put_word
@@ -41,7 +43,6 @@ def get_or(ctx: Any, worker: Worker) -> dict[str, Any]:
     empty, late = ctx.Queue(), ctx.Queue()
     alone = Trial(ctx, worker, empty, 0.2, DEFAULT)
     served = Trial(ctx, worker, late, 60, DEFAULT, about=", with a late message,")
-    served.wait_until_up()
     early = served.is_back(0.5)  # a worker that does not wait is back by now
     late.put(0)
     return {"alone": alone.wait(), "served": served.wait(), "early": early}
@@ -54,20 +55,20 @@ def get_or(ctx: Any, worker: Worker) -> dict[str, Any]:
     Empty="a queue has an exception of its own for this, and no TimeoutError. Look at lab 8",
     AttributeError="the exception lives in the module queue. Does the name stand for that?",
 )
-def _judge_get_or(seen: Seen, alone: Any, served: Any, early: bool) -> str | Mistake:
+def _judge_get_or(seen: Seen, alone: Any, served: Any, early: bool) -> str:
     if alone != DEFAULT:
         what = f"nothing came in time, and the worker returned {short(alone)}, not the default"
-        return Mistake(what, "return the default where you catch the exception")
+        raise Mistake(what, "return the default where you catch the exception")
     if served == 0 and isinstance(served, int):
         return "with an empty queue, the default came back; with a message that was late, the message"
     if served == DEFAULT and early:
         what = "a message came within the time that was given, and the worker had left before"
-        return Mistake(what, "get() with a timeout waits up to so many seconds for a message", "empty", "get")
+        raise Mistake(what, "get() with a timeout waits up to so many seconds for a message", "empty", "get")
     if served == DEFAULT:
         what = "the message 0 came, and the worker returned the default"
-        return Mistake(what, "a message may be 0 or empty: return it whatever it is", "get")
+        raise Mistake(what, "a message may be 0 or empty: return it whatever it is", "get")
     what = f"the message 0 came, and the worker returned {short(served)}"
-    return Mistake(what, "return what get() returns", "get")
+    raise Mistake(what, "return what get() returns", "get")
 
 
 def dismiss(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -83,20 +84,20 @@ def dismiss(ctx: Any, worker: Worker) -> dict[str, Any]:
     join="the consumer waits for a message, and nobody puts one. Which one ends it?",
     get="it is the consumer who gets; you put",
 )
-def _judge_dismiss(seen: Seen, returned: Any, alive: bool, exitcode: int | None, free: bool) -> str | Mistake:
+def _judge_dismiss(seen: Seen, returned: Any, alive: bool, exitcode: int | None, free: bool) -> str:
     if alive:
         what = f"the consumer still ran when the worker returned {short(returned)}"
-        return Mistake(what, "after its sentinel, wait for the end of its process", "put", "join")
+        raise Mistake(what, "after its sentinel, wait for the end of its process", "put", "join")
     if not free:
         code = "" if exitcode is None else f" with exit code {exitcode}"
         what = f"the consumer ended{code}, and took the read lock of the queue along: nobody else can get"
         hint = (
             "a process that uses a queue has to end by itself. Which message does this one take for its end?"
         )
-        return Mistake(what, hint, "terminate", "kill")
+        raise Mistake(what, hint, "terminate", "kill")
     if returned != 0 or returned is False:
         what = f"the consumer ended with exit code 0, and the worker returned {short(returned)}"
-        return Mistake(what, "return the exitcode of the process, once it has ended")
+        raise Mistake(what, "return the exitcode of the process, once it has ended")
     return "the consumer ended by itself, with exit code 0, and its queue can be used again"
 
 
@@ -110,34 +111,27 @@ def exit_codes(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 
 
 @Exercise("06.3", exit_codes, join="one of the processes never ends: give join() the seconds")
-def _judge_exit_codes(seen: Seen, codes: Any, alive: list[str], slow: Any, predicted: Any) -> str | Mistake:
+def _judge_exit_codes(seen: Seen, codes: Any, alive: list[str], slow: Any, predicted: Any) -> str:
     expected = [0, None, 0, 1]
     ends = ("terminate", "kill")
-    if not isinstance(codes, list):
-        what = f"exit_codes() returned {short(codes)}"
-        return Mistake(what, "return a list, with an exit code for each process")
+    codes = expect_list(codes, "return a list, with an exit code for each process")
     if codes != expected and [code for code in codes if code is not None] == [0, 0, 1]:
         what = f"exit_codes() returned {listed(codes)}: the None is missing, or not in its place"
-        return Mistake(what, "keep the order, and put None where a process still runs")
+        raise Mistake(what, "keep the order, and put None where a process still runs")
     if len(codes) == 4 and [*codes[:1], *codes[2:]] == [0, 0, 1] and codes[1] is not None:
         what = f"for get_word, which still ran, exit_codes() returned {short(codes[1])}"
-        return Mistake(what, "read the exit codes before you end what still runs", *ends)
+        raise Mistake(what, "read the exit codes before you end what still runs", *ends)
     if codes != expected:
         what = f"exit_codes() returned {listed(codes)}"
-        return Mistake(what, "return the exitcode of each process, in their order")
+        raise Mistake(what, "return the exitcode of each process, in their order")
     if alive:
         what = f"{listed(alive)} still ran when exit_codes() returned"
-        return Mistake(what, "end what still runs with terminate(), then join it", *ends)
-    if slow != [0]:
+        raise Mistake(what, "end what still runs with terminate(), then join it", *ends)
+    if as_list(slow) != [0]:
         what = f"a process that ends in half a second had 5, and exit_codes() returned {listed(slow)}"
-        return Mistake(what, "give each process the seconds: join() has a timeout", "join")
-    if as_list(predicted) != expected:
-        what = f"your prediction was {short(predicted)}, and the exit codes are (0, None, 0, 1)"
-        hint = (
-            "None is for one that still runs. An exception in the worker makes it 1, one in the feeder "
-            "thread does not"
-        )
-        return Mistake(what, hint, "predict")
+        raise Mistake(what, "give each process the seconds: join() has a timeout", "join")
+    hint = "None is for one that still runs. An exception makes it 1, but not one in the feeder thread"
+    expect_prediction(predicted, (0, None, 0, 1), "the exit codes are (0, None, 0, 1)", hint)
     return "put_word and put_function ended with 0, put_price with 1, and get_word still ran, as predicted"
 
 
@@ -153,8 +147,7 @@ def serve(ctx: Any, worker: Worker) -> dict[str, Any]:
     time.sleep(0.5)  # a worker that does not wait as long as it may is back by now
     for task in (*TEXTS[1:], None, AFTER):
         tasks.put(task)
-    found = _get_until_ended(results, busy, len(TEXTS))
-    few_found = _get_until_ended(few_results, left, 1)
+    found, few_found = get_all(results, busy, most=len(TEXTS)), get_all(few_results, left, most=1)
     return {"results": found, "few": few_found, "returned": busy.returned}
 
 
@@ -164,9 +157,8 @@ def serve(ctx: Any, worker: Worker) -> dict[str, Any]:
     get="no task comes any more, and no sentinel: give get() the seconds",
     ValueError="the function may raise: catch that, put it as a text, and go on",
     Empty="no task came in time: catch queue.Empty, and return",
-    TypeError="None is the sentinel, not a task: look for it first",
 )
-def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) -> str | Mistake:
+def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) -> str:
     results, few = list(map(as_tuple, results)), list(map(as_tuple, few))
     good, late = ("3.5", 3.5), ("4", 4.0)
     bad = ("3,50", repr(ValueError("could not convert string to float: '3,50'")))
@@ -174,34 +166,29 @@ def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) 
         return "each of three tasks was answered, the one that raised too; without tasks, the worker ended"
     if results == [good, bad, late]:
         what = f"after the last task nothing came, and out of the results came {listed(few)}"
-        return Mistake(what, "when no task comes in time, return, and put nothing", "put")
-    if not results and (mistake := returned_instead(returned, "put a result for each task")):
-        return mistake
+        raise Mistake(what, "when no task comes in time, return, and put nothing", "put")
+    expect_messages(results, returned, "put a result for each task")
     if (AFTER, float(AFTER)) in results:
-        return Mistake("after None, a task was answered", "None says that the worker is to end", "get")
+        raise Mistake("after None, a task was answered", "None says that the worker is to end", "get")
     if results == [good]:
         what = "one of three tasks was answered; the second came half a second later, well within the time"
-        return Mistake(what, "wait for each task up to the seconds that were given", "get", "empty")
+        raise Mistake(what, "wait for each task up to the seconds that were given", "get", "empty")
     if results == [good, late]:
         what = "for the task that raised, no result came"
-        return Mistake(what, "a failure is an answer as well: put it", "put")
+        raise Mistake(what, "a failure is an answer as well: put it", "put")
     if results == [good, bad]:
         what = "after the task that raised, the worker ended, and the task '4' was not answered"
-        return Mistake(what, "catch the exception inside of the loop, around one task", "put")
+        raise Mistake(what, "catch the exception inside of the loop, around one task", "put")
     pairs = [item for item in results if isinstance(item, tuple)]
-    if any(isinstance(part, BaseException) for pair in pairs for part in pair):
-        hint = "put its repr: not every exception can be pickled, a text can"
-        return Mistake("the exception itself came", hint, "put")
-    if results in ([3.5, bad[1], 4.0], [3.5, bad, 4.0]):
-        return Mistake("results came without their tasks", "put a pair: the task, and its result", "put")
     if len(results) == 3 and [results[0], results[2]] == [good, late]:
         what = f"for the task that raised came {short(results[1])}"
-        return Mistake(what, "put the task, and the repr of the exception", "put")
+        hint = "put the task, and the repr of the exception: not every exception can be pickled, a text can"
+        raise Mistake(what, hint, "put")
     if any(pair[:1] == (None,) for pair in pairs):
         hint = "look for None before you call the function"
-        return Mistake("the sentinel None was taken for a task", hint, "get")
+        raise Mistake("the sentinel None was taken for a task", hint, "get")
     what = f"out of the results came {listed(results)}"
-    return Mistake(what, "for each task put a pair: the task, and what the function makes of it", "put")
+    raise Mistake(what, "for each task put a pair: the task, and what the function makes of it", "put")
 
 
 def supervise(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -210,7 +197,7 @@ def supervise(ctx: Any, worker: Worker) -> dict[str, Any]:
     first = Trial(ctx, worker, ctx, recovers, 4)
     second = Trial(ctx, worker, ctx, fails, 2, about=", of a producer that fails,")
     for trial in (first, second):
-        trial.exit_code()
+        trial.join()
     return {
         "recovered": first.returned,
         "failed": second.returned,
@@ -231,46 +218,40 @@ def supervise(ctx: Any, worker: Worker) -> dict[str, Any]:
 )
 def _judge_supervise(
     seen: Seen, recovered: Any, failed: Any, runs: list[Any], failed_runs: list[Any], alive: int
-) -> str | Mistake:
-    messages = as_list(recovered)
-    if not runs:
-        return Mistake("the producer was never started", "start a process for each run", "Process")
-    if runs != [*range(len(runs))]:
-        what = f"produce was given the numbers {listed(runs)} for its runs"
-        return Mistake(what, "the first run has the number 0, and the next one the next number", "Process")
+) -> str:
+    if not runs or runs != [*range(len(runs))]:
+        what = f"produce was started for these runs: {listed(runs)}"
+        raise Mistake(what, "start a process for each run; the first has the number 0", "Process")
     if recovered == ["a part"]:
         what = "the first run failed after one message, and the worker returned that message"
-        return Mistake(what, "the pipe ends when the producer fails, too: look at its exit code", "recv")
-    if isinstance(messages, list) and "a part" in messages:
-        what = "a message of a run that failed is among those that were returned"
-        return Mistake(what, "begin each run with an empty list", "append", "recv")
+        raise Mistake(what, "the pipe ends when the producer fails, too: look at its exit code", "recv")
     if recovered is None and len(runs) > GOOD_RUN:
         what = f"the third run ended well, and the worker returned None after {len(runs)} runs"
         hint = (
             "a process has its exit code once it is joined; after a run with exit code 0, return its messages"
         )
-        return Mistake(what, hint, "join")
+        raise Mistake(what, hint, "join")
     if recovered is None:
         what = f"with tries=4, the worker gave up after {len(runs)} of them"
-        return Mistake(what, "start the producer again when a run has failed")
-    if messages == []:
-        what = f"the worker returned no messages, after {len(runs)} runs"
-        return Mistake(what, "return what the run sent that ended well")
+        raise Mistake(what, "start the producer again when a run has failed")
+    messages = expect_list(recovered, "return a list of all messages of the run that ended well")
+    if "a part" in messages:
+        what = "a message of a run that failed is among those that were returned"
+        raise Mistake(what, "begin each run with an empty list", "append", "recv")
     if messages != [(number, BLOB) for number in range(BLOBS)]:
-        count = f"{len(messages)} messages" if isinstance(messages, list) else short(recovered)
-        what = f"of {BLOBS} messages of the run that ended well, the worker returned {count}"
-        return Mistake(what, "receive until EOFError, and return all of them as a list", "recv")
+        what = f"of {BLOBS} messages of the run that ended well, the worker returned {len(messages)}"
+        raise Mistake(what, "receive until EOFError, and return all of them as a list", "recv")
     if runs != [0, 1, 2]:
         what = f"the third run ended well, and {len(runs)} were started"
-        return Mistake(what, "return as soon as a run has ended well")
+        raise Mistake(what, "return as soon as a run has ended well")
     if failed_runs != [0, 1]:
         what = f"with tries=2, a producer that always fails was started {len(failed_runs)} times"
-        return Mistake(what, "count the runs")
+        raise Mistake(what, "count the runs")
     if failed is not None:
         what = f"each run failed, and the worker returned {short(failed)}"
-        return Mistake(what, "return None when no run ended well")
+        raise Mistake(what, "return None when no run ended well")
     if alive:
-        return Mistake("a producer still ran when the worker returned", "join each producer", "start")
+        raise Mistake("a producer still ran when the worker returned", "join each producer", "start")
     return "the third run ended well, and its 4 messages came; a producer that always fails was given up"
 
 
@@ -309,61 +290,38 @@ class Producer:
         sys.exit(3)
 
 
-def _get_until_ended(queue: Any, trial: Trial, most: int) -> list[Any]:
-    """Get messages until the worker's process has ended; end it when it has put more than it should."""
-    messages: list[Any] = []
-    while len(messages) <= most:
-        connection.wait([queue._reader, trial.process.sentinel])
-        alive = trial.process.is_alive()
-        if queue._reader.poll():
-            messages.append(queue.get(timeout=60))
-        elif not alive:
-            break
-    else:
-        trial.process.terminate()
-    trial.is_back()
-    return messages
-
-
 # What runs around a worker, in its process.
 
 
 def _with_consumer(worker: Worker, ctx: Any) -> tuple[Any, dict[str, Any]]:
     messages = ctx.Queue()
-    consumer = ctx.Process(target=get_messages, args=(messages,), name="consumer")
+    consumer = ctx.Process(target=get_messages, args=(messages,), name="consumer", daemon=True)
     consumer.start()
     wait_until_inside_get(messages)
-    try:
-        returned = _plain(worker(messages, consumer))
-        alive, exitcode = _state(consumer)
-        free = messages._rlock.acquire(block=False)
-        return None, {"returned": returned, "alive": alive, "exitcode": exitcode, "free": free}
-    finally:
-        end_children()
+    returned = worker(messages, consumer)
+    alive, exitcode = _state(consumer)
+    free = messages._rlock.acquire(block=False)
+    return None, {"returned": returned, "alive": alive, "exitcode": exitcode, "free": free}
 
 
 def _with_processes(worker: Worker, ctx: Any) -> tuple[Any, dict[str, Any]]:
     queues = [ctx.Queue() for _ in range(4)]
     processes = [
-        ctx.Process(target=_ending_as_it_does, args=(function, queue), name=function.__name__)
+        ctx.Process(target=_ending_as_it_does, args=(function, queue), name=function.__name__, daemon=True)
         for function, queue in zip((put_word, get_word, put_function, put_price), queues, strict=True)
     ]
     begun = ctx.Event()
     slow = ctx.Process(target=_end_late, args=(begun,), name="slow")
     for process in processes:
         process.start()
-    try:
-        for process in processes:
-            if process.name != "get_word":
-                process.join()  # so that they have ended, however slow this machine is
-        codes = _plain(worker(list(processes), 0.2))
-        alive = [process.name for process in processes if _state(process)[0]]
-        slow.start()
-        begun.wait()
-        slow_codes = _plain(worker([slow], 5))
-    finally:
-        end_children()
-    return None, {"codes": codes, "alive": alive, "slow": slow_codes}
+    for process in processes:
+        if process.name != "get_word":
+            process.join()  # so that they have ended, however slow this machine is
+    codes = worker(list(processes), 0.2)
+    alive = [process.name for process in processes if _state(process)[0]]
+    slow.start()
+    begun.wait()
+    return None, {"codes": codes, "alive": alive, "slow": worker([slow], 5)}
 
 
 def _ending_as_it_does(function: Worker, queue: Any) -> None:
@@ -377,13 +335,6 @@ def _ending_as_it_does(function: Worker, queue: Any) -> None:
 def _end_late(begun: Any) -> None:
     begun.set()
     time.sleep(0.4)
-
-
-def _plain(value: Any) -> Any:
-    """Return exit codes as they are, and the repr of anything else: it may be something pickle refuses."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, int) else repr(value)
 
 
 def _state(process: Any) -> tuple[bool, int | None]:

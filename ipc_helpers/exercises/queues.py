@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 
 from ipc_helpers.exercises import (
-    NOTHING,
     Exercise,
     Mistake,
     Trial,
-    as_list,
+    expect_messages,
+    expect_prediction,
     get_all,
     listed,
-    returned_instead,
 )
 from ipc_helpers.workers.queues import put_blobs
 
@@ -30,30 +29,26 @@ def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"messages": get_all(queue, trial), "returned": trial.returned}
 
 
-@Exercise(
-    "02.1", send_numbers, ValueError="after close() nothing can be put: close the queue last, or not at all"
-)
-def _judge_send_numbers(seen: Seen, messages: list[Any], returned: Any) -> str | Mistake:
+@Exercise("02.1", send_numbers)
+def _judge_send_numbers(seen: Seen, messages: list[Any], returned: Any) -> str:
     if messages == [0, 1, 2, 3, 4, None]:
         return "the numbers 0 to 4 came out of the queue in order, and the sentinel after them"
-    if not messages and (mistake := returned_instead(returned)):
-        return mistake
+    expect_messages(messages, returned)
     if messages == [0, 1, 2, 3, 4]:
         hint = "a consumer learns from a last message, None, that no more will come"
-        return Mistake("the numbers came, but no sentinel", hint, "put")
+        raise Mistake("the numbers came, but no sentinel", hint, "put")
     if any(isinstance(message, (list, tuple, range)) for message in messages):
-        return Mistake("all numbers came in one message", "call put() once for each number", "put")
+        raise Mistake("all numbers came in one message", "call put() once for each number", "put")
     if None in messages[:-1]:
-        return Mistake("a sentinel came before the last number", "put None once, after the loop", "put")
+        raise Mistake("a sentinel came before the last number", "put None once, after the loop", "put")
     what = f"out of the queue came {listed(messages)}"
-    return Mistake(what, "for count=5, put 0, 1, 2, 3, 4 and then None", "put")
+    raise Mistake(what, "for count=5, put 0, 1, 2, 3, 4 and then None", "put")
 
 
 def add_up(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Give a consumer numbers, the first of which comes late, and a sentinel."""
     numbers, results = ctx.Queue(), ctx.Queue()
     trial = Trial(ctx, worker, numbers, results)
-    trial.wait_until_up()
     trial.is_back(0.5)  # a consumer that takes an empty queue for the end is back by now
     for number in (1, 2, 3, 4, None):
         numbers.put(number)
@@ -62,26 +57,19 @@ def add_up(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"results": get_all(results, trial), "returned": trial.returned}
 
 
-@Exercise(
-    "02.2",
-    add_up,
-    get="the last message is None: leave the loop when it comes",
-    TypeError="None is the sentinel, not a number: look for it before you add",
-)
-def _judge_add_up(seen: Seen, results: list[Any], returned: Any) -> str | Mistake:
+@Exercise("02.2", add_up)
+def _judge_add_up(seen: Seen, results: list[Any], returned: Any) -> str:
     if results == [10]:
         return "the numbers 1 to 4 went in, one after the other, and their sum, 10, came out"
     if seen.calls("empty"):
         what = "the worker took a queue that was empty for a moment for the end"
-        return Mistake(what, "the end is the message None; let get() wait for it", "empty")
-    if not results and returned not in (None, NOTHING):
-        what = f"the worker returned {returned!r}, and put no result"
-        return Mistake(what, "put the sum into the queue for the results")
+        raise Mistake(what, "the end is the message None; let get() wait for it", "empty")
+    expect_messages(results, returned, "put the sum into the queue for the results")
     if len(results) > 1:
-        return Mistake(f"{len(results)} results came", "put the sum once, when the sentinel has come", "put")
+        raise Mistake(f"{len(results)} results came", "put the sum once, when the sentinel has come", "put")
     got = repr(results[0]) if results else "no result"
     hint = "add up all numbers until the sentinel, then put the sum into the queue for the results"
-    return Mistake(f"of 1, 2, 3 and 4 came {got}", hint, "put")
+    raise Mistake(f"of 1, 2, 3 and 4 came {got}", hint, "put")
 
 
 def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -96,13 +84,13 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
     join="the producer ends once all its messages are in the pipe. Get them first, then join",
     get="the sentinel was the last message: stop there. And was the producer started?",
 )
-def _judge_collect(seen: Seen, returned: Any, alive: int) -> str | Mistake:
+def _judge_collect(seen: Seen, returned: Any, alive: int) -> str:
     if returned != 400_000:
         what = f"the worker returned {returned!r}, not the 400,000 bytes that were put"
-        return Mistake(what, "get until the sentinel, add up the lengths, and return the sum")
+        raise Mistake(what, "get until the sentinel, add up the lengths, and return the sum")
     if alive:
         hint = "when all messages are got, join the producer"
-        return Mistake("the producer still ran when the worker returned", hint, "start")
+        raise Mistake("the producer still ran when the worker returned", hint, "start")
     return "400,000 bytes in 4 messages were got, and the producer had ended"
 
 
@@ -126,17 +114,15 @@ def fill(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     Full="catch queue.Full: it says that the queue is full",
     Empty="put raises queue.Full",
 )
-def _judge_fill(seen: Seen, counts: list[Any], predicted: Any) -> str | Mistake:
+def _judge_fill(seen: Seen, counts: list[Any], predicted: Any) -> str:
     if counts != [3, 2]:
         first, second = counts
         what = f"fill() returned {first!r} for an empty queue of maxsize=3, and {second!r} after two gets"
-        return Mistake(
+        raise Mistake(
             what, "count the messages that the queue took; the one that raised queue.Full was not taken"
         )
-    if as_list(predicted) != [3, 2]:
-        what = f"your prediction was {predicted!r}, and the queue took (3, 2)"
-        hint = "maxsize is the number of messages that wait; a get() makes room for one more"
-        return Mistake(what, hint, "predict")
+    hint = "maxsize is the number of messages that wait; a get() makes room for one more"
+    expect_prediction(predicted, (3, 2), "the queue took (3, 2)", hint)
     return "the queue took 3 messages, and 2 more after two gets, as you had predicted"
 
 
@@ -155,22 +141,20 @@ def send_or_give_up(ctx: Any, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "02.5", send_or_give_up, put="give put() a timeout", Full="catch queue.Full, and return what is left"
 )
-def _judge_send_or_give_up(
-    seen: Seen, sent: list[Any], left: Any, got: list[Any], left_in_time: Any
-) -> str | Mistake:
+def _judge_send_or_give_up(seen: Seen, sent: list[Any], left: Any, got: list[Any], left_in_time: Any) -> str:
     if sent != ["a", "b"]:
         what = f"into a queue of maxsize=2 went {listed(sent)}"
-        return Mistake(what, "put the messages in order, each once", "put")
+        raise Mistake(what, "put the messages in order, each once", "put")
     if left == ["d"]:
         what = "the message 'c', for which there was no room, is lost"
-        return Mistake(what, "the message that raised queue.Full was not sent either", "put")
+        raise Mistake(what, "the message that raised queue.Full was not sent either", "put")
     if left != ["c", "d"]:
         what = f"of a, b, c and d, two fitted; the worker returned {left!r}"
-        return Mistake(what, "return the messages that were not sent, as a list")
+        raise Mistake(what, "return the messages that were not sent, as a list")
     if got != ["a", "b", "c"]:
         what = "a consumer that was slow, but came in time, did not get all messages"
-        return Mistake(what, "wait for room, up to the seconds that were given, at each message", "put")
+        raise Mistake(what, "wait for room, up to the seconds that were given, at each message", "put")
     if left_in_time != []:
         what = f"all was sent in time, and the worker returned {left_in_time!r}"
-        return Mistake(what, "then no message is left: return an empty list")
+        raise Mistake(what, "then no message is left: return an empty list")
     return "with no consumer, c and d came back after the wait; with a slow one, all was sent"

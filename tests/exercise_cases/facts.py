@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ipc_helpers.exercises import Nothing
+
 HALVES = [4, "ValueError('3 is odd')", 0]
 PARTS = [b"abc", b"abcdef", b"", b"xy"]
 DONE = [(4, 5), (9, 4), (-1, 3), (16, 2)]
@@ -14,50 +16,50 @@ SENT = [(number, bytes(100_000)) for number in range(4)]
 FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "01.2",
-        {"three": (5, 4), "five": (7, 6), "predicted": 5, "exitcode": 0},
+        {"three": (5, 4), "five": (7, 6), "predicted": 5},
         "your prediction was 5, and it was (5, 4). Hint: follow your list",
     ),
     (
         "01.2",
-        {"three": 4, "five": 5, "predicted": (5, 4), "exitcode": 0},
+        {"three": 4, "five": 5, "predicted": (5, 4)},
         "prove() returned 4. Hint: return two",
     ),
     (
         "01.2",
-        {"three": [3, 2], "five": [5, 4], "predicted": (5, 4), "exitcode": 0},
+        {"three": [3, 2], "five": [5, 4], "predicted": (5, 4)},
         "for a list of three numbers, prove() returned (3, 2)",
     ),
     (
         "01.3",
-        {"returned": "(nothing)", "begun": 3, "alive": 0, "exitcode": 9},
-        "count_all() left with exit code 9, and returned nothing. Hint: it is the children that leave",
+        {"returned": Nothing(9), "begun": 3, "alive": 0},
+        "the worker returned nothing, and left with exit code 9. Hint: it is the children that leave",
     ),
     (
         "01.3",
-        {"returned": 9, "begun": 3, "alive": 0, "exitcode": 0},
-        "count_all() returned 9. Hint: return a list",
+        {"returned": 9, "begun": 3, "alive": 0},
+        "the worker returned 9. Hint: it is the children that leave: return a list",
     ),
     (
         "01.3",
-        {"returned": [0], "begun": 3, "alive": 0, "exitcode": 0},
+        {"returned": [0], "begun": 3, "alive": 0},
         "the children left 4, 2, 3, and count_all() returned 0",
     ),
     (
         "01.4",
-        {"watched": "(nothing)", "exitcode": 1},
-        "wait_or_end() left with exit code 1, and returned nothing",
+        {"watched": Nothing(1)},
+        "the worker returned nothing, and left with exit code 1. Hint: return True or False",
     ),
     (
         "01.5",
-        {"returned": "(nothing)", "alive": 0, "exitcode": 1},
-        "try_all() left with exit code 1, and returned",
+        {"returned": Nothing(1), "alive": 0},
+        "the worker returned nothing, and left with exit code 1. Hint: return one thing",
     ),
     (
         "01.5",
-        {"returned": (0, HALVES[1], 4), "alive": 0, "exitcode": 0},
+        {"returned": (0, HALVES[1], 4), "alive": 0},
         "for 8, 3 and 0 came 0, \"ValueError('3 is odd')\", 4",
     ),
-    ("01.5", {"returned": HALVES, "alive": 1, "exitcode": 0}, "a child still ran when try_all() returned"),
+    ("01.5", {"returned": HALVES, "alive": 1}, "a child still ran when try_all() returned"),
     ("02.2", {"results": [9], "returned": None}, "of 1, 2, 3 and 4 came 9. Hint: add up all numbers until"),
     ("02.3", {"returned": 1, "alive": 0}, "the worker returned 1, not the 400,000 bytes that were put"),
     (
@@ -73,12 +75,12 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "03.1",
         {"returned": 2, "early": False},
-        "of 'a', None and 'b', the worker returned 2. Hint: return a list",
+        "of 'a', None and 'b', the worker returned 2. Hint: collect the messages in a list",
     ),
     (
         "03.2",
         {"requests": [], "returned": 4},
-        "no request came, and the worker returned 4. Hint: send each request",
+        "of 3 requests, the other process received nothing. Hint: send each request",
     ),
     (
         "03.3",
@@ -109,17 +111,17 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "04.3",
         {"kept": [1, 2, 3], "lost": [1], "exitcode": 0, "predicted": (3, 0)},
-        "with waits=False, 1 came out of the queue. Hint: put into the queue that was given",
+        "your prediction was (3, 0), and (3, 1) came",
     ),
     (
         "04.4",
-        {"returned": "(nothing)", "unfinished": 5},
+        {"returned": Nothing(0), "unfinished": 5},
         "work() was called for nothing, and the tasks were 4, 9, -1, 16",
     ),
     (
         "04.4",
         {"returned": [-1], "unfinished": 2, "done": DONE},
-        "2 messages are still unfinished when the worker has returned",
+        "2 messages are unfinished when the worker has returned",
     ),
     (
         "04.5",
@@ -129,27 +131,27 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "05.1",
         {"messages": [*"abcd", *[None] * 4], "returned": None},
-        "4 sentinels came for 3 consumers. Hint: put None as often",
+        "4 sentinels came for 3 consumers. Hint: put None once for each",
     ),
     (
         "05.3",
-        {"results": ANSWERS, "counts": {}, "unfinished": 3, "returned": None},
+        {"results": ANSWERS, "unfinished": 3, "returned": None},
         "3 messages are unfinished when the worker has returned",
     ),
     (
         "05.3",
-        {"results": [], "counts": {}, "unfinished": 5, "returned": ANSWERS[:1]},
+        {"results": [], "unfinished": 5, "returned": ANSWERS[:1]},
         "the worker returned [(4, 2.0)], and put nothing",
     ),
     (
         "05.4",
         {"answers": 2, "alive": 0, "started": 2, "ended": 2},
-        "the function returned 2. Hint: return the answers",
+        "the worker returned 2. Hint: return a list: look up",
     ),
     (
         "05.5",
         {"answers": {}, "asked": []},
-        "for 'a' the dictionary has None, not 'A'. Hint: receive what its worker",
+        "the worker returned {}. Hint: return a dictionary, from each request",
     ),
     ("05.5", {"answers": {}, "asked": ["c", "c"]}, "spare was asked for 'c', 'c', and one worker had died"),
     (
@@ -160,7 +162,7 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "06.3",
         {"codes": 10, "alive": [], "slow": [0], "predicted": ()},
-        "exit_codes() returned 10. Hint: return a list",
+        "the worker returned 10. Hint: return a list, with an exit code",
     ),
     (
         "06.3",
@@ -175,13 +177,17 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "06.5",
         {"recovered": 2, "runs": [0], **RUNS},
-        "that ended well, the worker returned 2. Hint: receive until",
+        "the worker returned 2. Hint: return a list of all messages of the run that ended well",
     ),
-    ("06.5", {"recovered": [], "runs": [0], **RUNS}, "the worker returned no messages, after 1 runs"),
+    (
+        "06.5",
+        {"recovered": [], "runs": [0], **RUNS},
+        "of 4 messages of the run that ended well, the worker returned 0",
+    ),
     (
         "06.5",
         {"recovered": None, "runs": [], **RUNS},
-        "the producer was never started. Hint: start a process",
+        "produce was started for these runs: nothing. Hint: start a process for each",
     ),
     (
         "06.5",

@@ -147,7 +147,7 @@ CASES = {
         mutants={
             "forgets the sentinel": Mutant(
                 {"    tasks.task_done()\n    return": "    return"},
-                "one message is still unfinished when the worker has returned: the sentinel",
+                "one message is unfinished when the worker has returned: the sentinel",
                 "tasks.task_done()",
             ),
             "never calls it": Mutant(
@@ -183,7 +183,7 @@ CASES = {
                 "        try:\n            if task is not None:\n                work(task)\n"
                 "        except ValueError:\n            refused.append(task)\n        tasks.task_done()\n"
                 "    return refused\n",
-                "do_tasks waits in get() for ever. Hint: after None no message comes",
+                "do_tasks waits in get() for ever. Hint: after None, the sentinel, no message comes",
                 "task = tasks.get()",
             ),
             "joins": Mutant(

@@ -9,7 +9,7 @@ CASES = {
         mutants={
             "one sentinel": Mutant(
                 {"    for _ in range(consumers):\n        queue.put(None)\n": "    queue.put(None)\n"},
-                "1 sentinel came for 3 consumers, so 2 of them would wait for ever",
+                "1 sentinel came for 3 consumers. Hint: put None once for each",
                 "queue.put(None)",
             ),
             "no sentinel": Mutant(
@@ -67,7 +67,7 @@ CASES = {
         mutants={
             "keeps the sentinel": Mutant(
                 {"    outbox.put(None)\n": ""},
-                "the even numbers came out, and no sentinel",
+                "no sentinel came out of a stage of 2 workers",
                 "outbox.put(number)",
             ),
             "never returns": Mutant(
@@ -86,7 +86,7 @@ CASES = {
                         "    while True:\n        number = inbox.get()\n"
                     )
                 },
-                "Hint: None is the sentinel, not a number",
+                "where it may be None, the sentinel, look for that first",
                 "if number % 2 == 0:",
             ),
             "a sentinel for each worker": Mutant(
@@ -144,7 +144,7 @@ CASES = {
                     "        finally:\n            tasks.task_done()\n": "",
                     "function(task)))\n": "function(task)))\n            tasks.task_done()\n",
                 },
-                "task_done() was not called for 2 tasks that raised",
+                "task_done() was not called for the task -1. Hint: call it for a task that raised, too",
                 "tasks.task_done()",
             ),
             "not for the sentinel": Mutant(
@@ -161,12 +161,12 @@ CASES = {
                     "        finally:\n            tasks.task_done()\n": "",
                     "tasks.get()\n": "tasks.get()\n        tasks.task_done()\n",
                 },
-                "task_done() was called for the task 4 before its answer was there",
+                "task_done() was called for the task 4 before its work was done",
                 "tasks.task_done()",
             ),
             "never": Mutant(
                 {"        finally:\n            tasks.task_done()\n": ""},
-                "task_done() was never called: join() would wait for 5 messages",
+                "task_done() was never called: a join() would wait for 5 messages",
                 "def answer(tasks, results, function):",
             ),
             "one type alone": Mutant(
@@ -181,7 +181,7 @@ CASES = {
             ),
             "never returns": Mutant(
                 {"                return\n": "                continue\n"},
-                "answer waits in get() for ever. Hint: after None no message comes",
+                "answer waits in get() for ever. Hint: after None, the sentinel, no message comes",
                 "task = tasks.get()",
             ),
             "joins": Mutant(
@@ -261,7 +261,7 @@ CASES = {
                     "    for child in crew:\n        child.join()\n": "",
                     "results))": "results), daemon=True)",
                 },
-                "no answer came back for 4 tasks",
+                "for the tasks a, b, c and d, nothing came back",
                 "while not results.empty():",
             ),
             "looks up what did not come": Mutant(
@@ -280,7 +280,7 @@ CASES = {
             ),
             "a dictionary": Mutant(
                 {"[answers[task] for task in todo]": "answers"},
-                "the function returned a dictionary",
+                "}. Hint: return a list: look up the answer of each task",
                 "def run_tasks(ctx, worker, todo, workers):",
             ),
             "pairs": Mutant(
@@ -357,7 +357,7 @@ CASES = {
                     "        if not end.poll():\n            spare.send(request)\n            end = spare\n"
                     "        answers": "        if end.poll():\n            answers"
                 },
-                "for 'c' the dictionary has None, not 'C'. Hint: its worker died",
+                "the worker returned {'a': 'A', 'b': 'B'}. Hint: return a dictionary, from each request",
                 "def finish(crew, spare):",
             ),
             "does not ask the spare one": Mutant(
@@ -367,7 +367,7 @@ CASES = {
             ),
             "a list": Mutant(
                 {"return answers": "return list(answers.values())"},
-                "the function returned ['A', 'B', 'C']",
+                "the worker returned ['A', 'B', 'C']",
                 "def finish(crew, spare):",
             ),
         },

@@ -36,7 +36,7 @@ CASES = {
             ),
             "returns nothing": Mutant(
                 {"return messages": "return print(messages)"},
-                "three messages came, and the worker returned nothing",
+                "the worker returned None. Hint: collect the messages in a list",
                 "def receive_to_the_end(receiver):",
             ),
             "loops over the connection": Mutant(
@@ -105,7 +105,7 @@ CASES = {
             ),
             "keeps the last one": Mutant(
                 {"replies.append(connection.recv())": "replies = connection.recv()"},
-                "3 requests were answered, and the worker returned 'C × 2,000,000'",
+                "the worker returned 'C × 2,000,000'. Hint: return a list of all replies",
                 "def ask(connection, requests):",
             ),
             "leaves one out": Mutant(
@@ -188,7 +188,7 @@ CASES = {
             ),
             "does not start it": Mutant(
                 {"    producer.start()\n": ""},
-                "Hint: a process has to be started before it can be joined",
+                "Hint: a process is made, then started once, and joined after that",
                 "producer.join()",
             ),
             "no comma": Mutant(
@@ -206,7 +206,7 @@ CASES = {
             ),
             "counts": Mutant(
                 {"return messages": "return len(messages)"},
-                "the worker returned 4, not a list of the 4 messages",
+                "the worker returned 4. Hint: return a list of all messages",
                 "def collect(ctx, produce):",
             ),
         },
@@ -280,7 +280,7 @@ CASES = {
                 "def receive_into(receiver, room):\n    messages = []\n    try:\n"
                 "        while True:\n            messages.append(receiver.recv_bytes())\n"
                 "    except EOFError:\n        return messages\n",
-                "all messages came, but nothing was written into the room",
+                "all messages came, and the room holds b'\\x00\\x00\\x00\\x00' in the end",
                 "messages.append(receiver.recv_bytes())",
             ),
             "unpickles": Mutant(

@@ -175,7 +175,7 @@ CASES = {
             ),
             "the exception itself": Mutant(
                 {"repr(error)": "error"},
-                "the exception itself came. Hint: put its repr",
+                "'3,50'\")). Hint: put the task, and the repr of the exception",
                 "results.put((task, function(task)))",
             ),
             "its text": Mutant(
@@ -238,7 +238,7 @@ CASES = {
             ),
             "results alone": Mutant(
                 {"(task, function(task))": "function(task)"},
-                "results came without their tasks",
+                ", 4.0. Hint: for each task put a pair: the task, and what",
                 "results.put(function(task))",
             ),
         },
@@ -329,7 +329,7 @@ CASES = {
             ),
             "counted from 1": Mutant(
                 {"args=(sender, run)": "args=(sender, run + 1)"},
-                "produce was given the numbers 1, 2 for its runs",
+                "produce was started for these runs: 1, 2. Hint: start a process for each run; the first",
                 "producer = ctx.Process(target=produce, args=(sender, run + 1))",
             ),
         },

@@ -73,12 +73,12 @@ CASES = {
             ),
             "calls it": Mutant(
                 {"target=append_one, args=(numbers,)": "target=append_one(numbers)"},
-                "prove() left with exit code 4: append_one ran in your own process",
+                "prove() returned nothing, and left with exit code 4: append_one ran in your own process",
                 "child = ctx.Process(target=append_one(numbers))",
             ),
             "runs it": Mutant(
                 {"child.start()": "child.run()"},
-                "prove() left with exit code 5: append_one ran in your own process",
+                "prove() returned nothing, and left with exit code 5: append_one ran in your own process",
                 "child.run()",
             ),
             "joins what was not started": Mutant(
@@ -136,17 +136,17 @@ CASES = {
             ),
             "without the comma": Mutant(
                 {"args=(text,)": "args=(text)"},
-                "each child was given the letters of a text",
+                "a child was called with 14 arguments, and not with one text. Hint: args is a tuple",
                 "children = [ctx.Process(target=worker, args=(text)) for text in texts]",
             ),
             "without the text": Mutant(
                 {", args=(text,)": ""},
-                "the children were given no text",
+                "a child was called with no argument, and not with one text",
                 "children = [ctx.Process(target=worker) for text in texts]",
             ),
             "all texts": Mutant(
                 {"args=(text,)": "args=(texts,)"},
-                "a child was given something else than a text",
+                "a child was called with 1 argument, and not with one text",
                 "children = [ctx.Process(target=worker, args=(texts,)) for text in texts]",
             ),
             "calls it": Mutant(
@@ -178,7 +178,7 @@ CASES = {
             ),
             "the children themselves": Mutant(
                 {"[child.exitcode for child in children]": "children"},
-                "count_all() returned the processes",
+                "'<SpawnProcess>', '<SpawnProcess>'. Hint: return the exitcode of each child",
                 "def count_all(ctx, worker, texts):",
             ),
         },
@@ -305,7 +305,7 @@ CASES = {
             ),
             "the exception": Mutant(
                 {"return repr(error)": "return error"},
-                "for 3 came the exception itself",
+                "for 3, which raises ValueError('3 is odd'), came '<ValueError>'. Hint: return the repr()",
                 "def attempt(function, argument):",
             ),
             "its text alone": Mutant(

@@ -32,7 +32,7 @@ CASES = {
             ),
             "put after close": Mutant(
                 {"    queue.put(None)\n": "    queue.close()\n    queue.put(None)\n"},
-                "Hint: after close() nothing can be put",
+                "Hint: after close() this process puts no more",
                 "queue.put(None)",
             ),
         },
@@ -56,18 +56,18 @@ CASES = {
                 "def add_up(numbers, results):\n    total = 0\n    while True:\n"
                 "        number = numbers.get()\n        if number is not None:\n"
                 "            total += number\n    results.put(total)\n",
-                "add_up waits in get() for ever. Hint: the last message is None",
+                "add_up waits in get() for ever. Hint: after None, the sentinel, no message comes",
                 "number = numbers.get()",
             ),
             "adds the sentinel": Mutant(
                 "def add_up(numbers, results):\n    total = 0\n    while True:\n"
                 "        total += numbers.get()\n    results.put(total)\n",
-                "Hint: None is the sentinel, not a number",
+                "where it may be None, the sentinel, look for that first",
                 "total += numbers.get()",
             ),
             "returns": Mutant(
                 {"results.put(total)": "return total"},
-                "the worker returned 10, and put no result",
+                "the worker returned 10, and put nothing. Hint: put the sum",
                 "def add_up(numbers, results):",
             ),
             "puts each time": Mutant(
