@@ -32,12 +32,11 @@ CHAPTERS = ("processes", "queues", "pipes", "inside", "patterns", "pitfalls")
 
 _HINTS = {
     "get": "after None, the sentinel, no message comes: leave the loop then",
-    "recv": "it waits for a message, or for the end of the pipe, which comes once each copy of the other "
-    "endpoint is closed",
+    "recv": "no message comes, and a pipe ends once each copy of its other end is closed. Who has one?",
     "poll": "nothing comes any more: give poll() a timeout",
     "put": "the queue is full, and nobody gets. Who is meant to?",
     "send": "the pipe is full, and nobody receives. Who is meant to?",
-    "join": "the process that it joins can't end. Get what that process sends first, then join",
+    "join": "the process that it joins sends more than a pipe holds. Get or receive all first, then join",
     "running": "does its loop ever end",
     "NotImplementedError": "one part of the cell is still to be written",
     "NameError": "a worker's cell is a module of its own. What it uses has to be imported or defined in it",

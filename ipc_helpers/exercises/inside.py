@@ -13,6 +13,7 @@ from ipc_helpers.exercises import (
     Trial,
     as_list,
     count_unfinished,
+    counted,
     expect_done,
     expect_messages,
     expect_prediction,
@@ -219,10 +220,8 @@ def _judge_in_order(
                 f"and {PASSED_ON[number]} could have been"
             )
             raise Mistake(what, "after each get(), pass on all values whose turn has come", "put")
-    if results[-1:] != [None]:
-        raise Mistake("the values came, but no sentinel", "put None after the last value", "put")
-    if len(results) != len(values) + 1:
-        what = f"{len(results) - len(values)} sentinels came"
+    if results != [*values, None]:
+        what = f"the values came, and {counted(results.count(None), 'sentinel')}"
         raise Mistake(what, "put None once, after the last value", "put")
     return "a to f came in order, each as soon as all before it were there, and then the sentinel"
 

@@ -119,15 +119,10 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
     return {"some": some.wait(), "none": none.wait(), "alive": some.children}
 
 
-_WHO_HAS_ONE = "the pipe ends once each copy of its sending end is closed. Who still has one?"
-
-
 @Exercise(
     "03.3",
     collect,
-    recv=_WHO_HAS_ONE,
-    poll=_WHO_HAS_ONE,
-    join="the producer sends more than the pipe holds. Receive first, then join",
+    poll="the pipe ends once each copy of its sending end is closed. Who still has one?",
     TypeError="args is a tuple: (sender,), with its comma",
     OSError="Pipe(duplex=False) returns the receiving end first; and a child gets its copy at its start: "
     "close yours after that",

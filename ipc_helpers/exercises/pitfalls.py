@@ -210,8 +210,6 @@ def supervise(ctx: Any, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "06.5",
     supervise,
-    recv="the pipe ends once every copy of its sending end is closed. Who still has one?",
-    join="the producer sends more than the pipe holds: receive all of it first, then join",
     EOFError="this is the end of a run, not of the worker: catch it",
     OSError="the producer gets a copy of its end at its start: close yours after that",
     TypeError="produce takes two things: the sending end, and the number of the run",

@@ -81,7 +81,6 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "02.3",
     collect,
-    join="the producer ends once all its messages are in the pipe. Get them first, then join",
     get="the sentinel was the last message: stop there. And was the producer started?",
 )
 def _judge_collect(seen: Seen, returned: Any, alive: int) -> str:

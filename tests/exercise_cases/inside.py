@@ -236,12 +236,12 @@ CASES = {
             ),
             "no sentinel": Mutant(
                 {"    results.put(None)\n": ""},
-                "the values came, but no sentinel",
+                "the values came, and no sentinel",
                 "results.put(waiting.pop(number))",
             ),
             "a sentinel for each": Mutant(
                 {"producers -= 1": "results.put(None)\n            producers -= 1"},
-                "3 sentinels came",
+                "the values came, and 3 sentinels",
                 "results.put(None)",
             ),
             "pairs": Mutant(

@@ -149,12 +149,12 @@ CASES = {
         mutants={
             "leaves its copy open": Mutant(
                 {"    sender.close()\n": ""},
-                "collect waits in recv() for ever. Hint: the pipe ends once each copy",
+                "collect waits in recv() for ever. Hint: no message comes, and a pipe ends once each copy",
                 "messages.append(receiver.recv())",
             ),
             "joins first": Mutant(
                 {"    sender.close()\n": "    sender.close()\n    producer.join()\n"},
-                "collect waits in join() for ever. Hint: the producer sends more than the pipe holds",
+                "collect waits in join() for ever. Hint: the process that it joins sends more",
                 "producer.join()",
             ),
             "does not join": Mutant(

@@ -256,7 +256,7 @@ CASES = {
         mutants={
             "keeps its copy": Mutant(
                 {"        sender.close()\n": ""},
-                "supervise waits in recv() for ever. Hint: the pipe ends once",
+                "supervise waits in recv() for ever. Hint: no message comes, and a pipe ends once",
                 "messages.append(receiver.recv())",
             ),
             "closes before the start": Mutant(
@@ -273,7 +273,7 @@ CASES = {
                     "        sender.close()\n": "        sender.close()\n        producer.join()\n",
                     "        producer.join()\n        if": "        if",
                 },
-                "supervise waits in join() for ever. Hint: the producer sends more",
+                "supervise waits in join() for ever. Hint: the process that it joins sends more",
                 "producer.join()",
             ),
             "does not catch the end": Mutant(

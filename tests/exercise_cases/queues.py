@@ -95,7 +95,7 @@ CASES = {
                     "    producer.join()\n": "",
                     "    producer.start()\n": "    producer.start()\n    producer.join()\n",
                 },
-                "collect waits in join() for ever. Hint: the producer ends once all",
+                "collect waits in join() for ever. Hint: the process that it joins sends more",
                 "producer.join()",
             ),
             "does not join": Mutant(
