@@ -182,22 +182,19 @@ def _try(exercise: Exercise, cell: WorkerCell) -> Verdict:
     functions = [getattr(cell.module, name) for name in exercise.defines]
     context = multiprocessing.get_context("spawn")
     diagnosis = diagnose(exercise.trial, context, *functions, deadline=exercise.deadline)
-    raised, stuck = [], []
+    places = []
     for process in diagnosis.processes:
         line = next((number for file, number in process.lines if file == cell.path), None)
-        if line is None and process.name == diagnosis.processes[0].name:
-            continue  # the trial's own process
-        if process.error[0]:
-            raised.append((process, line))
-        elif process.state == "stuck":
-            stuck.append((process, line))
-    for places in (raised, stuck):
-        places.sort(key=lambda place: place[1] is None)  # those in the cell first
+        if line is not None or process.name != diagnosis.processes[0].name:  # the trial's own process
+            places.append((process, line))
+    places.sort(key=lambda place: place[1] is None)  # those in the cell first
     facts = diagnosis.returned
-    # One that raised in no line of the cell may belong to the trial, whose judge knows what it means.
-    if raised and (raised[0][1] or not facts):
-        return _raised(exercise, cell, *raised[0])
+    for process, line in places:
+        # One that raised in no line of the cell may belong to the trial, whose judge knows what it means.
+        if process.error[0] and (line or not facts):
+            return _raised(exercise, cell, process, line)
     if not facts:
+        stuck = [place for place in places if place[0].state == "stuck"]
         return _stuck(exercise, cell, stuck, diagnosis)
     return judged(exercise, cell.source, facts, diagnosis.cause)
 

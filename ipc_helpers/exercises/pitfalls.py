@@ -64,11 +64,8 @@ def _judge_get_or(seen: Seen, alone: Any, served: Any, early: bool) -> str:
     if served == DEFAULT and early:
         what = "a message came within the time that was given, and the worker had left before"
         raise Mistake(what, "get() with a timeout waits up to so many seconds for a message", "empty", "get")
-    if served == DEFAULT:
-        what = "the message 0 came, and the worker returned the default"
-        raise Mistake(what, "a message may be 0 or empty: return it whatever it is", "get")
     what = f"the message 0 came, and the worker returned {short(served)}"
-    raise Mistake(what, "return what get() returns", "get")
+    raise Mistake(what, "a message may be 0 or empty: return what get() returns, whatever it is", "get")
 
 
 def dismiss(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -103,11 +100,9 @@ def _judge_dismiss(seen: Seen, returned: Any, alive: bool, exitcode: int | None,
 
 def exit_codes(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     """Have a worker tell the exit codes of four processes, one of which never ends, and of a slow one."""
-    predicted = Trial(ctx, predict)
-    trial = Trial(ctx, worker, ctx, around=_with_processes)
+    predicted, trial = Trial(ctx, predict), Trial(ctx, worker, ctx, around=_with_processes)
     trial.wait()
-    predicted.wait()
-    return {**trial.noted, "predicted": predicted.returned} if trial.noted else {}
+    return {"predicted": predicted.wait(), **trial.noted} if trial.noted else {}
 
 
 @Exercise("06.3", exit_codes, join="one of the processes never ends: give join() the seconds")
@@ -179,12 +174,11 @@ def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) 
     if results == [good, bad]:
         what = "after the task that raised, the worker ended, and the task '4' was not answered"
         raise Mistake(what, "catch the exception inside of the loop, around one task", "put")
-    pairs = [item for item in results if isinstance(item, tuple)]
     if len(results) == 3 and [results[0], results[2]] == [good, late]:
         what = f"for the task that raised came {short(results[1])}"
         hint = "put the task, and the repr of the exception: not every exception can be pickled, a text can"
         raise Mistake(what, hint, "put")
-    if any(pair[:1] == (None,) for pair in pairs):
+    if any(isinstance(item, tuple) and item[:1] == (None,) for item in results):
         hint = "look for None before you call the function"
         raise Mistake("the sentinel None was taken for a task", hint, "get")
     what = f"out of the results came {listed(results)}"

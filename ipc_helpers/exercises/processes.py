@@ -326,16 +326,12 @@ def _with_processes(worker: Worker, ctx: Any) -> tuple[Any, dict[str, Any]]:
     processes = [
         ctx.Process(target=time.sleep, args=(0.3,), name="returns"),
         ctx.Process(target=sys.exit, args=(3,), name="leaves"),
-        ctx.Process(target=_stay, args=(never,), name="stays", daemon=True),  # ends with this process
+        ctx.Process(target=never.wait, name="stays", daemon=True),  # ends with this process
     ]
     for process in processes:
         process.start()
     seconds = (60, 60, 0.2)
     return [_watched(worker, *pair) for pair in zip(processes, seconds, strict=True)], {}
-
-
-def _stay(never: Any) -> None:
-    never.wait()
 
 
 def _watched(worker: Worker, process: Any, seconds: float) -> dict[str, Any]:

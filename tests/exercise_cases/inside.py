@@ -79,7 +79,7 @@ CASES = {
             ),
             "describes all": Mutant(
                 {"queue.put(value)": "queue.put(repr(value))", "value = repr(value)": "pass"},
-                "of each value the repr came",
+                "out of the queue came '1', '<a lock>'",
                 "queue.put(repr(value))",
             ),
             "returns": Mutant(

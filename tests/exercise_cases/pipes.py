@@ -110,7 +110,7 @@ CASES = {
             ),
             "leaves one out": Mutant(
                 {"    return replies": "    return replies[1:]"},
-                "of 3 replies, the worker returned 2",
+                "of 3 replies, the worker returned 'B × 2,000,000', 'C × 2,000,000'. Hint: let recv() wait",
                 "replies.append(connection.recv())",
             ),
             "all in one": Mutant(
@@ -126,7 +126,7 @@ CASES = {
                     )
                 },
                 "the worker returned 'a × 2,000,000', 'b × 2,000,000', 'c × 2,000,000'",
-                "def ask(connection, requests):",
+                "connection.recv()",
             ),
         },
         others={

@@ -30,7 +30,7 @@ CASES = {
             ),
             "looks at the truth of it": Mutant(
                 {"messages.get(timeout=seconds)": "messages.get(timeout=seconds) or default"},
-                "the message 0 came, and the worker returned the default",
+                "the message 0 came, and the worker returned 'no news'. Hint: a message may be 0",
                 "return messages.get(timeout=seconds) or default",
             ),
             "forgets the default": Mutant(

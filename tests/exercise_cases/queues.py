@@ -171,7 +171,7 @@ CASES = {
             ),
             "loses one": Mutant(
                 {"messages[number:]": "messages[number + 1 :]"},
-                "the message 'c', for which there was no room, is lost",
+                "of a, b, c and d, two fitted; the worker returned ['d']. Hint: return a list of all",
                 "queue.put(message, timeout=seconds)",
             ),
             "no patience": Mutant(
