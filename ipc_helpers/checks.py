@@ -50,13 +50,7 @@ _HINTS = {
     "AssertionError": "a process is made, then started once, and joined after that",
 }
 """Where an exercise has no better one: by what a stuck process called, and by the type of an exception."""
-_LIKE = {
-    "recv_bytes": "recv",
-    "recv_bytes_into": "recv",
-    "send_bytes": "send",
-    "wait": "poll",
-    "feeder's join": "join",
-}
+_LIKE = {"wait": "poll", "feeder's join": "join"}
 """What a stuck process called, and whose hint it gets."""
 
 
@@ -280,7 +274,7 @@ def _stuck(
     """Say where a worker was that had to be ended."""
     for process, line in stuck:
         called = process.call.rpartition(".")[2]
-        method = _LIKE.get(called, called)
+        method = _LIKE.get(called, called.partition("_bytes")[0])  # recv_bytes_into() waits like recv()
         if method not in _HINTS:
             method = "running"
         hint = exercise.hints.get(method) or _HINTS[method]

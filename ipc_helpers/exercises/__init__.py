@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 EXERCISES: dict[str, Exercise] = {}
 """By their keys: those of the chapters whose modules are imported."""
-DEADLINE = 20.0
-"""Seconds that a trial may take, with room for a class on one server. A stuck one is ended long before."""
 
 
 class Exercise:
@@ -43,7 +41,7 @@ class Exercise:
         Takes a context and the functions that the reader writes, and returns facts as a dictionary. It has
         the worker's name; its parameters have those of the functions, but for the one called worker.
     deadline : float
-        Seconds for its trial.
+        Seconds for its trial, with room for a class on one server. A stuck one is ended long before.
     **hints : str
         Those that fit this exercise better than the general ones: by the method that a stuck process was in
         ("get"; "running" for code of its own), and by the type of an exception.
@@ -52,7 +50,7 @@ class Exercise:
     judge: Callable[..., str]
 
     def __init__(
-        self, key: str, trial: Callable[..., dict[str, Any]], deadline: float = DEADLINE, **hints: str
+        self, key: str, trial: Callable[..., dict[str, Any]], deadline: float = 20.0, **hints: str
     ) -> None:
         self.key, self.trial, self.worker = key, trial, trial.__name__
         code = trial.__code__

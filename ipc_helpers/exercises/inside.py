@@ -69,9 +69,8 @@ def _judge_send_states(seen: Seen, messages: list[Any], returned: Any) -> str:
     if messages[:1] == [[]]:
         raise Mistake("the first message was an empty list", "add the letter before you put", "put")
     if len(messages) == 1:
-        raise Mistake(
-            f"one message came, {messages[0]!r}", "put after each letter, inside of the loop", "put"
-        )
+        what = f"one message came, {messages[0]!r}"
+        raise Mistake(what, "put after each letter, inside of the loop", "put")
     hint = "for the letters a, b and c, put ['a'], then ['a', 'b'], then ['a', 'b', 'c']"
     raise Mistake(f"out of the queue came {listed(messages)}", hint, "put")
 
@@ -136,9 +135,8 @@ def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
 def _judge_leave(seen: Seen, kept: list[Any], lost: list[Any], exitcode: int, predicted: Any) -> str:
     if kept != [1, 2, 3] and set(map(repr, kept)) < {"1", "2", "3"}:
         what = f"with waits=True, {len(kept)} of the messages 1, 2 and 3 came"
-        raise Mistake(
-            what, "there the process has to wait for its feeder thread", "cancel_join_thread", "put"
-        )
+        hint = "there the process has to wait for its feeder thread"
+        raise Mistake(what, hint, "cancel_join_thread", "put")
     if kept != [1, 2, 3]:
         what = f"with waits=True, {listed(kept)} came out of the queue"
         raise Mistake(what, "put 1, 2 and 3, each once", "put")
@@ -196,25 +194,20 @@ def _judge_in_order(
     expect_messages(results, returned, "put the values into the queue for the results")
     if len(got) < len(VALUES):
         what = f"the worker got {len(got)} of {len(VALUES)} messages, and stopped"
-        hint = "get until as many sentinels have come as there are producers"
-        if len(got) == ARRIVING.index(None):
-            hint = "one sentinel says that one producer is done, and there are two"
+        hint = "get until as many sentinels have come as there are producers: each says that one is done"
         raise Mistake(what, hint, "get")
-    if any(isinstance(value, (list, tuple)) for value in values):
-        raise Mistake("pairs came, or lists", "put each value alone, without its number", "put")
     if values == [VALUES[number] for number in ARRIVING if number is not None]:
         what = f"the values came in the order in which they had arrived: {', '.join(values)}"
-        raise Mistake(
-            what, "keep a value whose turn has not come, until those before it are passed on", "put"
-        )
+        hint = "keep a value whose turn has not come, until those before it are passed on"
+        raise Mistake(what, hint, "put")
     if values != list(VALUES):
         what = f"out of the queue for the results came {listed(results)}"
-        raise Mistake(what, "of the numbers 0 to 5 it should be a, b, c, d, e, f and then None", "put")
+        raise Mistake(what, "put a, b, c, d, e, f, each alone and without its number, and then None", "put")
     for number, count in got:
-        if count < PASSED_ON[number]:
+        due = PASSED_ON[number]
+        if count < due:
             what = (
-                f"when message number {number} was got, {count} values had been passed on, "
-                f"and {PASSED_ON[number]} could have been"
+                f"when message {number} was got, {count} values had been passed on, and {due} could have been"
             )
             raise Mistake(what, "after each get(), pass on all values whose turn has come", "put")
     if results != [*values, None]:

@@ -77,8 +77,8 @@ def keep_even(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     stage = [Trial(ctx, worker, inbox, outbox) for _ in range(WORKERS)]
     messages = get_all(outbox, *stage)
     inbox.cancel_join_thread()  # nobody may get them
-    returned = next((trial.returned for trial in stage if trial.returned is not None), None)
-    return {"messages": messages, "predicted": Trial(ctx, predict).wait(), "returned": returned}
+    predicted = Trial(ctx, predict).wait()
+    return {"messages": messages, "predicted": predicted, "returned": stage[0].returned}
 
 
 @Exercise(
@@ -137,13 +137,7 @@ def run_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     pages = _Pages(ctx)
     trial = Trial(ctx, worker, ctx, pages, MESSAGES, WORKERS)
     trial.join()
-    said = drain(pages.log)
-    return {
-        "answers": trial.returned,
-        "alive": trial.children,
-        "started": said.count("started"),
-        "ended": said.count("ended"),
-    }
+    return {"answers": trial.returned, "alive": trial.children, "said": drain(pages.log)}
 
 
 @Exercise(
@@ -155,8 +149,9 @@ def run_tasks(ctx: Any, worker: Worker) -> dict[str, Any]:
     KeyError="an answer is missing. Get one result for each task; an empty queue does not say that no more "
     "will come",
 )
-def _judge_run_tasks(seen: Seen, answers: Any, alive: int, started: int, ended: int) -> str:
+def _judge_run_tasks(seen: Seen, answers: Any, alive: int, said: list[str]) -> str:
     expected = [message.upper() for message in MESSAGES]
+    started, ended = said.count("started"), said.count("ended")
     answers = expect_list(answers, "return a list: look up the answer of each task, in the order of todo")
     if any(isinstance(item, (list, tuple)) for item in answers):
         raise Mistake("pairs came back", "return the answers without their tasks")
@@ -211,10 +206,7 @@ def _judge_finish(seen: Seen, answers: Any, asked: list[Any]) -> str:
         what = f"spare was asked for {listed(asked)}, and one worker had died, that of 'c'"
         raise Mistake(what, "send spare what the dead worker had, once", "send")
     if answers != {"a": "A", "b": "B", "c": "C"}:
-        hint = (
-            "return a dictionary, from each request to its answer. Where a worker died, send its request to "
-            "spare, and receive the answer from there"
-        )
+        hint = "return a dictionary, from each request to its answer; that of a dead worker comes from spare"
         raise Mistake(f"the worker returned {short(answers)}", hint)
     return "'a' and 'b' were done once, and 'c', whose worker had died, was done by the spare one"
 
@@ -290,17 +282,15 @@ def stand_in(end: Connection[Any, Any], asked: Any) -> None:
 
 def _with_crew(worker: Worker, ctx: Any, begun: Any, go: Any) -> tuple[Any, dict[str, Any]]:
     asked = ctx.SimpleQueue()
-    crew, kept = {}, []  # the workers' ends stay open here, as copies do after a fork
-    for request, target in (("a", answer_and_end), ("b", answer_late), ("c", die_late)):
-        end, workers_end = ctx.Pipe()
+    # The workers' ends stay open here, as copies do after a fork.
+    *pipes, (spare, spares_end) = [ctx.Pipe() for _ in range(4)]
+    crew, targets = {}, (answer_and_end, answer_late, die_late)
+    for request, target, (end, workers_end) in zip("abc", targets, pipes, strict=True):
         child = ctx.Process(target=target, args=(workers_end, go), daemon=True)
         child.start()
         end.send(request)
         crew[request] = (end, child)
-        kept.append(workers_end)
-    spare, workers_end = ctx.Pipe()
-    kept.append(workers_end)
-    ctx.Process(target=stand_in, args=(workers_end, asked), daemon=True).start()
+    ctx.Process(target=stand_in, args=(spares_end, asked), daemon=True).start()
     crew["a"][1].join()
     begun.set()
     answers = worker(crew, spare)

@@ -132,8 +132,7 @@ def _judge_collect(seen: Seen, some: Any, none: Any, alive: int) -> str:
         what = f"a producer sent nothing, and the worker returned {short(none)}"
         raise Mistake(what, "then the list is empty")
     if alive:
-        hint = "when the pipe has ended, join the producer"
-        raise Mistake("the producer still ran when the worker returned", hint, "start")
+        raise Mistake("the producer still ran when the worker returned", "join it at the end", "start")
     return "the 4 messages of one producer came, and none of another; then the producer had ended"
 
 
@@ -160,10 +159,7 @@ def _judge_receive_into(seen: Seen, returned: Any, predicted: Any, room: bytes =
     whole = [part for part in got if isinstance(part, bytes) and len(part) == ROOM]
     if whole:
         what = f"the worker returned {whole[0]!r}, and no message had {ROOM} bytes"
-        hint = (
-            "recv_bytes_into() returns how many bytes it wrote: take so many of the room. BufferTooShort "
-            "carries a longer message"
-        )
+        hint = "take as many bytes as recv_bytes_into() returned; BufferTooShort carries a longer message"
         raise Mistake(what, hint, into)
     if got == PARTS[:2]:
         what = "the worker returned after two messages, and an empty one was the next"
@@ -234,10 +230,8 @@ def _judge_gather(seen: Seen, returned: Any, with_open_end: Any) -> str:
             hint = "at its end, a pipe stays ready: take it out of those that you wait for"
             raise Mistake(what, hint, "recv")
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], dict)):
-            what = f"the worker returned {short(pair)}"
-            raise Mistake(
-                what, "return two things: a dictionary with a list for each name, and a list of names"
-            )
+            hint = "return two things: a dictionary with a list for each name, and a list of names"
+            raise Mistake(f"the worker returned {short(pair)}", hint)
     for what, (messages, names), sent, still_open in (
         ("each pipe ended", returned, brief(SENT), []),
         ("the pipe 'b' stayed open", with_open_end, {"a": ["a"], "b": []}, ["b"]),
@@ -251,9 +245,8 @@ def _judge_gather(seen: Seen, returned: Any, with_open_end: Any) -> str:
                 raise Mistake(missing, hint, "recv")
         if as_list(names) != still_open:
             named = f"{what}, and the list of those that had not ended was {short(names)}"
-            raise Mistake(
-                named, "a pipe has ended when its recv() raises EOFError; return the names of the others"
-            )
+            hint = "a pipe has ended when its recv() raises EOFError; return the names of the others"
+            raise Mistake(named, hint)
     return "all messages of three pipes came; and of two others, the one that stayed open was named"
 
 

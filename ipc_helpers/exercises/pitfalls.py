@@ -88,9 +88,7 @@ def _judge_dismiss(seen: Seen, returned: Any, alive: bool, exitcode: int | None,
     if not free:
         code = "" if exitcode is None else f" with exit code {exitcode}"
         what = f"the consumer ended{code}, and took the read lock of the queue along: nobody else can get"
-        hint = (
-            "a process that uses a queue has to end by itself. Which message does this one take for its end?"
-        )
+        hint = "who uses a queue has to end by itself. Which message does this process take for its end?"
         raise Mistake(what, hint, "terminate", "kill")
     if returned != 0 or returned is False:
         what = f"the consumer ended with exit code 0, and the worker returned {short(returned)}"
@@ -214,14 +212,9 @@ def _judge_supervise(
     if not runs or runs != [*range(len(runs))]:
         what = f"produce was started for these runs: {listed(runs)}"
         raise Mistake(what, "start a process for each run; the first has the number 0", "Process")
-    if recovered == ["a part"]:
-        what = "the first run failed after one message, and the worker returned that message"
-        raise Mistake(what, "the pipe ends when the producer fails, too: look at its exit code", "recv")
     if recovered is None and len(runs) > GOOD_RUN:
         what = f"the third run ended well, and the worker returned None after {len(runs)} runs"
-        hint = (
-            "a process has its exit code once it is joined; after a run with exit code 0, return its messages"
-        )
+        hint = "a process has its exit code once it is joined; after a run with 0, return its messages"
         raise Mistake(what, hint, "join")
     if recovered is None:
         what = f"with tries=4, the worker gave up after {len(runs)} of them"
@@ -229,7 +222,8 @@ def _judge_supervise(
     messages = expect_list(recovered, "return a list of all messages of the run that ended well")
     if "a part" in messages:
         what = "a message of a run that failed is among those that were returned"
-        raise Mistake(what, "begin each run with an empty list", "append", "recv")
+        hint = "the pipe ends when a run fails, too: look at its exit code; begin each run with an empty list"
+        raise Mistake(what, hint, "append", "recv")
     if messages != [(number, BLOB) for number in range(BLOBS)]:
         what = f"of {BLOBS} messages of the run that ended well, the worker returned {len(messages)}"
         raise Mistake(what, "receive until EOFError, and return all of them as a list", "recv")

@@ -88,10 +88,8 @@ def _judge_prove(seen: Seen, predicted: Any, three: Any, five: Any) -> str:
     if not isinstance(three, tuple) or len(three) != 2:
         raise Mistake(f"prove() returned {short(three)}", "return two numbers")
     if three[0] is None:
-        what = "prove() returned None for the exit code"
-        raise Mistake(
-            what, "a child has an exit code once it has ended: join it, then read exitcode", "start"
-        )
+        hint = "a child has an exit code once it has ended: join it, then read exitcode"
+        raise Mistake("prove() returned None for the exit code", hint, "start")
     if three == (4, 4):
         what = "the child's exit code was 4: it got its copy of the list before you had appended"
         raise Mistake(what, "make the process, append, and only then start it", "start")
@@ -158,10 +156,8 @@ def _judge_count_all(seen: Seen, returned: Any, begun: int, alive: int) -> str:
     if len(codes) == len(expected) and sorted(codes, key=repr) == sorted(expected, key=repr):
         what = f"the exit codes came in another order than the texts: {listed(codes)}"
         raise Mistake(what, "go through the children in the order in which you made them")
-    raise Mistake(
-        f"the children left {listed(expected)}, and {what}",
-        "return the exitcode of each child, once it has ended",
-    )
+    hint = "return the exitcode of each child, once it has ended"
+    raise Mistake(f"the children left {listed(expected)}, and {what}", hint)
 
 
 def wait_or_end(ctx: Any, worker: Worker) -> dict[str, Any]:
@@ -314,9 +310,7 @@ def _refuse(parent: int, name: str) -> None:
 # What runs around a worker, in its process.
 
 
-def _called_from_here(
-    worker: Worker, ctx: Any, function: Any, values: list[Any]
-) -> tuple[Any, dict[str, Any]]:
+def _called_from_here(worker: Worker, ctx: Any, function: Any, values: Any) -> tuple[Any, dict[str, Any]]:
     function.parent = os.getpid()
     return worker(ctx, function, values), {}
 

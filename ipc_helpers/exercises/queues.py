@@ -89,8 +89,7 @@ def _judge_collect(seen: Seen, returned: Any, alive: int) -> str:
         what = f"the worker returned {returned!r}, not the 400,000 bytes that were put"
         raise Mistake(what, "get until the sentinel, add up the lengths, and return the sum")
     if alive:
-        hint = "when all messages are got, join the producer"
-        raise Mistake("the producer still ran when the worker returned", hint, "start")
+        raise Mistake("the producer still ran when the worker returned", "join it at the end", "start")
     return "400,000 bytes in 4 messages were got, and the producer had ended"
 
 
@@ -118,9 +117,7 @@ def _judge_fill(seen: Seen, counts: list[Any], predicted: Any) -> str:
     if counts != [3, 2]:
         first, second = counts
         what = f"fill() returned {first!r} for an empty queue of maxsize=3, and {second!r} after two gets"
-        raise Mistake(
-            what, "count the messages that the queue took; the one that raised queue.Full was not taken"
-        )
+        raise Mistake(what, "count the messages that the queue took, without the one that raised queue.Full")
     hint = "maxsize is the number of messages that wait; a get() makes room for one more"
     expect_prediction(predicted, (3, 2), "the queue took (3, 2)", hint)
     return "the queue took 3 messages, and 2 more after two gets, as you had predicted"
@@ -147,9 +144,7 @@ def _judge_send_or_give_up(seen: Seen, sent: list[Any], left: Any, got: list[Any
         raise Mistake(what, "put the messages in order, each once", "put")
     if left != ["c", "d"]:
         what = f"of a, b, c and d, two fitted; the worker returned {short(left)}"
-        hint = (
-            "return a list of all messages that were not sent; the one that raised queue.Full was not either"
-        )
+        hint = "return a list of all messages that were not sent, with the one that raised queue.Full"
         raise Mistake(what, hint, "put")
     if got != ["a", "b", "c"]:
         what = "a consumer that was slow, but came in time, did not get all messages"

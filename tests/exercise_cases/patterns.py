@@ -39,11 +39,6 @@ CASES = {
                 "the worker returned ['a', 'b', 'c', 'd', None, None, None], and put nothing",
                 "def send_to_all(queue, messages, consumers):",
             ),
-            "put after close": Mutant(
-                {"    for _ in": "    queue.close()\n    for _ in"},
-                "Hint: after close() this process puts no more",
-                "queue.put(None)",
-            ),
             "everything for each": Mutant(
                 {
                     "    for message in messages:\n        queue.put(message)\n": "",
@@ -79,15 +74,6 @@ CASES = {
                 },
                 "keep_even waits in get() for ever. Hint: after None, no message comes",
                 "number = inbox.get()",
-            ),
-            "calculates with the sentinel": Mutant(
-                {
-                    "    for number in iter(inbox.get, None):\n": (
-                        "    while True:\n        number = inbox.get()\n"
-                    )
-                },
-                "where it may be None, the sentinel, look for that first",
-                "if number % 2 == 0:",
             ),
             "a sentinel for each worker": Mutant(
                 {"    outbox.put(None)\n": "    outbox.put(None)\n    outbox.put(None)\n"},

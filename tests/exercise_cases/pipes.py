@@ -186,11 +186,6 @@ CASES = {
                 "of 4 messages, the worker returned 1",
                 "messages.append(receiver.recv())",
             ),
-            "does not start it": Mutant(
-                {"    producer.start()\n": ""},
-                "Hint: a process is made, then started once, and joined after that",
-                "producer.join()",
-            ),
             "no comma": Mutant(
                 {"args=(sender,)": "args=(sender)"},
                 "Hint: args is a tuple: (sender,), with its comma",
@@ -268,11 +263,6 @@ CASES = {
                     )
                 },
                 "the empty message is missing",
-                "size = receiver.recv_bytes_into(room)",
-            ),
-            "does not expect the end": Mutant(
-                {"        except EOFError:\n            return messages\n": "    return messages\n"},
-                "receive_into raised EOFError. Hint: this is the end of the pipe",
                 "size = receiver.recv_bytes_into(room)",
             ),
             "leaves the room alone": Mutant(
