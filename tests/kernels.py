@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from jupyter_client.manager import KernelManager
+from leftovers import library_processes
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from refresh_outputs import ROOT
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 AMPLE = 60.0  # seconds that a cell may take
 SOON = 10.0  # seconds: far more than an end takes
-LIBRARY_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 class Kernel:
@@ -57,7 +57,7 @@ class Kernel:
     def __exit__(self, *_: object) -> None:
         # The manager would kill the resource tracker too, and the semaphores' files would stay.
         with contextlib.suppress(psutil.NoSuchProcess):  # killed already, by the test
-            workers, library = self.workers(), self.library_processes()
+            workers, library = self.workers(), library_processes(self.pid)
             for process in [psutil.Process(self.pid), *workers]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -136,21 +136,12 @@ class Kernel:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes below the kernel, without those of the standard library's own."""
-        library = self.library_processes()
+        library = library_processes(self.pid)
         return [
             process
             for process in psutil.Process(self.pid).children(recursive=True)
             if process not in library and is_running(process)
         ]
-
-    def library_processes(self) -> list[psutil.Process]:
-        """Return the resource tracker and the forkserver, as far as there are any."""
-        found = []
-        for process in psutil.Process(self.pid).children():  # a child of the forkserver has its command line
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if any(name in " ".join(process.cmdline()) for name in LIBRARY_PROCESSES):
-                    found.append(process)
-        return found
 
     def semaphores(self) -> list[Path]:
         """Return the files of the kernel's semaphores, on Linux."""

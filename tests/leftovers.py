@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -9,6 +10,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 _SETTLES_WITHIN = 5.0  # seconds: the kernel closes what an ended process held a moment after its end
 _LIBRARY_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
@@ -52,33 +55,26 @@ def left_since(before: set[str]) -> set[str]:
         time.sleep(0.02)
 
 
-def _descendants() -> set[str]:
-    """Return all processes below this one; of the standard library's own only what they started."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError):  # ended meanwhile
-            continue
-        children.setdefault(parent, []).append(int(path.name))
-    found = set()
-    todo = [os.getpid()]
-    while todo:
-        parent = todo.pop()
-        for pid in children.get(parent, []):
-            todo.append(pid)
-            command = _command(pid)
-            own_child = parent == os.getpid()  # a child of the forkserver has its parent's command line
-            if not (own_child and any(name in command for name in _LIBRARY_PROCESSES)):
-                found.add(f"process {pid}: {command or 'ended, not joined'}")
+def library_processes(pid: int) -> list[psutil.Process]:
+    """Return the resource tracker and the forkserver of a process, as far as there are any."""
+    found = []
+    for process in psutil.Process(pid).children():  # a child of the forkserver has its command line
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(name in " ".join(process.cmdline()) for name in _LIBRARY_PROCESSES):
+                found.append(process)
     return found
 
 
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200]
-    except OSError:
-        return ""
+def _descendants() -> set[str]:
+    """Return all processes below this one; of the standard library's own only what they started."""
+    library = library_processes(os.getpid())
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process not in library:
+                command = process.as_dict(["cmdline"])["cmdline"]
+                found.add(f"process {process.pid}: {' '.join(command or ['ended, not joined'])[:200]}")
+    return found
 
 
 def _descriptors() -> set[str]:

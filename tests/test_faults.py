@@ -25,6 +25,7 @@ import nbformat
 import psutil
 import pytest
 from kernels import SOON, Kernel, gone_within, is_running
+from leftovers import library_processes
 from refresh_outputs import as_python, code_cells, find_chapters
 
 import ipc_helpers
@@ -450,7 +451,7 @@ def end_in_mid_run(kernel: Kernel, methods: tuple[str, ...], end: Callable[[], o
     """End a kernel while a panel and groups run; return semaphores that are left, after removing them."""
     kernel.run("import fault_workers")
     kernel.begin(f"fault_workers.run_panel_and_groups({methods})", until="up")
-    workers, library = kernel.workers(), kernel.library_processes()
+    workers, library = kernel.workers(), library_processes(kernel.pid)
     assert len(workers) == 2 + 4 * len(methods)
     start = time.monotonic()
     with ThreadPoolExecutor() as pool:
