@@ -9,6 +9,7 @@ import signal
 import tempfile
 import traceback
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,3 +127,13 @@ def nothing_left(
     # The traceback of a failed test keeps its frames, and what they hold, alive.
     if left and not request.node.stash.get(_failed, False):
         pytest.fail("the test left: " + "; ".join(sorted(left)))
+
+
+@pytest.fixture
+def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that starts a process."""
+
+    def start(process: BaseProcess) -> None:
+        pytest.fail(f"{process.name} was started")
+
+    monkeypatch.setattr(BaseProcess, "start", start)

@@ -17,21 +17,6 @@ if TYPE_CHECKING:
 NEVER = 300  # seconds: no test takes as long
 
 
-def run_group(start_method: str, place: str) -> None:
-    """Say when the processes are up, then stay in the group's body, in its wait or in an experiment."""
-    if place == "experiment":
-        flow = QueueFlow(messages=100_000, maxsize=1, start_method=start_method)
-        flow.run(progress=lambda done: _say_up() if done else None, deadline=NEVER)
-        return
-    with ProcessGroup(multiprocessing.get_context(start_method), deadline=NEVER) as group:
-        group.start(group_workers.sleep_long)
-        group.start(group_workers.compute)
-        _wait_until_up(group)
-        _say_up()
-        while place == "body":
-            pass
-
-
 def run_panel_and_groups(start_methods: Sequence[str]) -> None:
     """Keep a panel's run, and workers that are asleep, in a full pipe, at their end and busy."""
     panel = Panel(QueueFlow(messages=100_000, maxsize=1, start_method=start_methods[0]))
@@ -62,15 +47,7 @@ def _keep(start_methods: Sequence[str], deadline: float, calls: Any) -> None:
             group = stack.enter_context(ProcessGroup(context, deadline=deadline))
             for function, *args in calls(context):
                 group.start(function, *args)
-            _wait_until_up(group)
+            group_workers.wait_until_up(group)
         time.sleep(0.2)  # they report a moment before they are at their place
-        _say_up()
+        group_workers.say_up()
         time.sleep(NEVER)
-
-
-def _wait_until_up(group: ProcessGroup) -> None:
-    group.wait(until=lambda: all(child.is_ready for child in group.children))
-
-
-def _say_up() -> None:
-    print("up", flush=True)

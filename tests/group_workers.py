@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Event, Lock
     from typing import Any
 
+    from ipc_helpers import ProcessGroup
     from ipc_helpers.trace import Track
 
 FULL = 1_000_000
@@ -39,14 +40,6 @@ _sockets: list[socket.socket] = []
 
 def add(first: int, second: int) -> int:
     return first + second
-
-
-def process_id() -> int:
-    return os.getpid()
-
-
-def zeros(size: int) -> bytes:
-    return bytes(size)
 
 
 def call(function: Callable[[], Any]) -> Any:
@@ -70,7 +63,7 @@ def record_and_die(track: Track, count: int) -> None:
     for number in range(count):
         track.add(0, 0, number, SEND)
     track.cells[SEND] = 77
-    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    kill_itself()
 
 
 def modules_with_all_workers() -> list[str]:
@@ -100,7 +93,7 @@ def fail_without_words() -> None:
 
 
 def kill_itself() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
 
 
 def kill_itself_later(go: Event, seconds: float) -> None:
@@ -113,10 +106,6 @@ def find_the_end_closed(go: Event, error: type[Exception]) -> None:
     """Raise what a worker raises when the process at the other end of its pipe is gone."""
     wait_for(go)
     raise error
-
-
-def leave(code: int) -> None:
-    os._exit(code)
 
 
 def set_alarm() -> None:
@@ -134,10 +123,6 @@ def be_overdue_later(go: Event, seconds: float) -> None:
 def wait_then_call(go: Event, function: str) -> Any:
     wait_for(go)
     return add(1, 2) if function == "add" else kill_itself()
-
-
-def exit_with(code: int) -> None:
-    sys.exit(code)
 
 
 def return_lambda() -> object:
@@ -253,27 +238,43 @@ def run_in_a_thread_and_leave(start_method: str, port: str) -> None:
     os.read(sys.stdin.fileno(), 1)  # sys.stdin.read() holds a lock, and a forked child needs it
 
 
+def run_group(start_method: str, place: str) -> None:
+    """Say when the workers are up, then stay in the group's body, in one of its waits or in an experiment."""
+    from ipc_helpers import ProcessGroup, QueueFlow
+
+    if place == "experiment":
+        flow = QueueFlow(messages=100_000, maxsize=1, start_method=start_method)
+        flow.run(progress=lambda done: say_up() if done else None, deadline=300)
+        return
+    with ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group:
+        group.start(sleep_long)
+        group.start(compute)
+        wait_until_up(group)
+        say_up()
+        while place == "body":
+            pass
+        if place == "until":
+            group.wait(until=lambda: time.sleep(300) is not None)
+
+
+def wait_until_up(group: ProcessGroup) -> None:
+    """Wait until each worker has reported for the first time."""
+    group.wait(until=lambda: all(child.is_ready for child in group.children))
+
+
+def say_up() -> None:
+    print("up", flush=True)
+
+
 def run_until_interrupted(start_method: str, place: str) -> None:
-    """Say when the workers are up, then wait or compute until an interrupt comes; say what was left."""
+    """Keep a group until an interrupt comes; say what was left."""
     import leftovers
 
-    from ipc_helpers import ProcessGroup
-
-    context = multiprocessing.get_context(start_method)
     leftovers.name_semaphores()
     leftovers.start_library_processes(start_method)
     before = leftovers.held()
     try:
-        with ProcessGroup(context, deadline=300) as group:
-            group.start(sleep_long)
-            group.start(compute)
-            group.wait(until=lambda: all(child.is_ready for child in group.children))
-            print("up", flush=True)
-            if place == "body":
-                while True:
-                    pass
-            if place == "until":
-                group.wait(until=lambda: time.sleep(300) is not None)
+        run_group(start_method, place)
     except KeyboardInterrupt:
         print("interrupted, left:", sorted(leftovers.left_since(before)), flush=True)
 

@@ -12,7 +12,6 @@ import time
 from contextlib import closing
 from dataclasses import FrozenInstanceError, fields
 from itertools import pairwise
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 import own_workers
@@ -58,14 +57,6 @@ NUMBERS = [
     if isinstance(rule, WholeNumber)
 ]
 WITH_VOLUME = (QueueFlow, PipeExchange)
-
-
-@pytest.fixture
-def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(process: BaseProcess) -> None:
-        pytest.fail(f"{process.name} was started")
-
-    monkeypatch.setattr(BaseProcess, "start", start)
 
 
 # What is refused, before anything starts.

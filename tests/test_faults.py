@@ -234,7 +234,7 @@ def test_workers_of_every_experiment_are_killed() -> None:
 
 @posix
 @pytest.mark.parametrize("start_method", start_methods())
-@pytest.mark.parametrize("name", ["queue", "queue of four", "one-way pipe", "duplex pipe"])
+@pytest.mark.parametrize("name", [name for name in TARGETS if name != "start"])
 def test_worker_is_killed_before_it_is_told_to_begin(
     name: str, start_method: str, nothing_left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,25 +392,17 @@ def interrupted(kernel: Kernel, source: str, delay: float) -> bool:
 
 @pytest.mark.parametrize("place", ["body", "wait", "experiment"])
 @pytest.mark.parametrize("start_method", start_methods())
-def test_interrupt_while_workers_run(start_method: str, place: str, kernel: Kernel) -> None:
-    kernel.run("import fault_workers")
-    cell = kernel.begin(f"fault_workers.run_group({start_method!r}, {place!r})", until="up")
-    assert len(kernel.workers()) == 2
-    kernel.interrupt()
-    how, text = kernel.end(cell)
-    assert how == "KeyboardInterrupt", text
-    kernel.check_goes_on()
-
-
-@pytest.mark.parametrize("start_method", start_methods())
-def test_interrupt_while_workers_start(start_method: str, kernel: Kernel) -> None:
-    kernel.run("import fault_workers")
-    chance = random.Random(start_method)
-    for place in ("body", "wait", "experiment") * 2:
-        delay = chance.uniform(0, 0.2)
-        print(f"{place}, after {delay:.3f} s", flush=True)
-        cell = kernel.begin(f"print('on')\nfault_workers.run_group({start_method!r}, {place!r})", until="on")
-        time.sleep(delay)
+def test_interrupt_while_workers_start_and_run(start_method: str, place: str, kernel: Kernel) -> None:
+    kernel.run("import group_workers")
+    chance = random.Random(f"{start_method} {place}")
+    for until in ("on", "on", "up"):
+        cell = kernel.begin(f"print('on')\ngroup_workers.run_group({start_method!r}, {place!r})", until=until)
+        if until == "up":
+            assert len(kernel.workers()) == 2
+        else:
+            delay = chance.uniform(0, 0.2)
+            print(f"after {delay:.3f} s", flush=True)
+            time.sleep(delay)
         kernel.interrupt()
         how, text = kernel.end(cell)
         assert how == "KeyboardInterrupt", text
