@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import own_workers
 import pytest
-from ipywidgets import HBox
 from kernels import Kernel
 
 from ipc_helpers import (
@@ -70,6 +69,12 @@ def start_long_run(panel: Panel) -> None:
     panel.controls["maxsize"].value = 1
     panel.run.click()
     wait_until(lambda: "100,000" in panel.progress.value and "> 0 of" not in panel.progress.value)
+
+
+def run(panel: Panel) -> None:
+    """Press Run, and wait for the end."""
+    panel.run.click()
+    assert panel.wait(SECONDS)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -147,14 +152,11 @@ def test_reset_brings_the_first_values_back_and_runs_nothing(panel: Panel) -> No
 
 def test_what_is_kept_is_drawn_beside_the_next_run(panel: Panel) -> None:
     assert panel.keep.disabled, "nothing was run"
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     first = panel.result
     panel.keep.value = True
     panel.controls["maxsize"].value = 8
-    panel.run.click()
-    assert panel.wait(SECONDS)
-    assert panel.result is not None
+    run(panel)
     assert panel.picture.svg == draw(panel.result, beside=first).svg
     panel.keep.value = False
     wait_until(lambda: panel.picture.svg == draw(panel.result).svg)  # type: ignore[arg-type]
@@ -163,9 +165,7 @@ def test_what_is_kept_is_drawn_beside_the_next_run(panel: Panel) -> None:
 def test_picture_follows_the_size_in_which_it_is_shown(panel: Panel) -> None:
     size = figures.Size(500, 400, 18.45)
     panel.picture.set_state(size._asdict())
-    panel.run.click()
-    assert panel.wait(SECONDS)
-    assert panel.result is not None
+    run(panel)
     assert panel.picture.svg == draw(panel.result, size=size).svg
     panel.picture.set_state({"width": 700})
     wait_until(lambda: panel.picture.svg == draw(panel.result, size=size._replace(width=700)).svg)  # type: ignore[arg-type]
@@ -177,8 +177,7 @@ def test_code_that_is_copied_is_the_call_of_the_last_run(
     sent: list[str] = []
     monkeypatch.setattr(panel.picture, "send", sent.append)
     panel.copy.click()
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     panel.controls["messages"].value = 51
     panel.copy.click()
     assert [eval(code).experiment for code in sent] == [QueueFlow(messages=50, payload=8)] * 2
@@ -194,22 +193,6 @@ def test_code_of_values_that_are_not_allowed_is_refused_in_words(panel: Panel) -
     panel.copy.click()
     assert 'role="alert"' in panel.status.value
     assert "messages must be from 1" in panel.status.value
-
-
-def test_table_is_shown_while_numbers_is_pressed(panel: Panel) -> None:
-    shown = []
-    for pressed in (False, True, False):
-        panel.numbers.value = pressed
-        shown.append(panel.table.layout.display != "none")
-    assert shown == [False, True, False]
-
-
-def test_two_panels_stand_in_one_box(panel: Panel) -> None:
-    other = Panel(PipeExchange(messages=20))
-    box = HBox([panel, other])
-    other.run.click()
-    assert other.wait(SECONDS)
-    assert "Done: 20 sent" in box.children[1].status.value
 
 
 @pytest.mark.parametrize(
@@ -229,8 +212,7 @@ def test_stops_are_round_numbers_and_both_ends(rule: WholeNumber, expected: list
 def test_table_has_no_rate_for_a_single_start() -> None:
     """It would be the one over the time of one call: 11,237 processes a second."""
     panel = Panel(ProcessStart(processes=2))
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     rows = panel.table.value.split("<tr>")
     (parent,), (child,) = ([row for row in rows if f">{who}<" in row] for who in ("parent", "child 1"))
     assert [cell == "" for cell in re.findall("<td[^>]*>(.*?)</td>", child)] == [*[False] * 4, True, False]
@@ -238,9 +220,7 @@ def test_table_has_no_rate_for_a_single_start() -> None:
 
 
 def test_run_shows_figure_table_and_counts(panel: Panel) -> None:
-    panel.run.click()
-    assert panel.wait(SECONDS)
-    assert panel.result is not None
+    run(panel)
     assert (panel.result.sent, panel.result.received) == (50, 50)
     assert "Done: 50 put, 50 got." in panel.status.value
     assert panel.picture.alt.startswith("50 messages of 8 bytes")
@@ -252,8 +232,7 @@ def test_run_shows_figure_table_and_counts(panel: Panel) -> None:
 def test_progress_goes_up_to_the_number_of_messages(panel: Panel) -> None:
     seen = []
     panel.progress.observe(lambda change: seen.append(change["new"]), "value")
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     assert 'value="50"' in seen[-2]
     assert seen[-1] == ""
 
@@ -263,13 +242,11 @@ def test_picture_grows_while_a_run_goes_on(fonts: None, nothing_left: Path) -> N
     panel = Panel(QueuePlaces(messages=250, pause=20))  # five seconds
     pictures: list[str] = []
     panel.picture.observe(lambda change: pictures.append(change["new"]), "alt")
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     *grown, last = pictures
     got = [int(re.findall(r"were put, ([\d,]+) got", page)[0]) for page in grown]
     assert len(got) >= 2
     assert got[0] < got[-1] <= 250
-    assert panel.result is not None
     assert last == draw(panel.result).alt
     assert panel.picture.svg == draw(panel.result).svg
 
@@ -289,14 +266,12 @@ def test_cancel_ends_the_run_soon_says_so_draws_it_up_to_then_and_frees_the_pane
     panel.cancel.click()
     assert panel.wait(5)
     assert "Cancelled. Its processes are gone. The figure shows it up to then.<" in panel.status.value
-    assert panel.result is not None
     assert panel.result.stopped
     assert "It was ended after" in panel.picture.alt
     assert "consumer 1" in panel.table.value
     assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
     panel.controls["messages"].value = 20
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     assert "Done: 20 put" in panel.status.value
 
 
@@ -353,8 +328,7 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
 
     ThisFailing.error = error
     panel = Panel(ThisFailing())
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     assert words in panel.status.value
     assert "The figure" not in panel.status.value, "there is none"
     assert 'role="alert"' in panel.status.value
@@ -364,15 +338,13 @@ def test_failure_is_shown_in_words_and_frees_the_panel(error: Exception, words: 
 def test_failure_before_anything_began_leaves_the_figure_of_the_run_before_and_says_so(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(QueueFlow, "run", fail)
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     assert "Too many open files. The figure is that of the run before." in panel.status.value
 
 
@@ -386,8 +358,7 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
     monkeypatch.setattr(figures, "_draw", fail)
     for worker in ({}, {"producer": own_workers.lose_one}):
         failing = Panel(QueueFlow(messages=5), **worker)
-        failing.run.click()
-        assert failing.wait(SECONDS)
+        run(failing)
         assert "MemoryError: no room for a picture.<" in failing.status.value
         assert (failing.run.disabled, failing.cancel.disabled) == (False, True)
 
@@ -462,8 +433,7 @@ def test_run_in_another_panel_is_not_cancelled_by_the_run_that_was_to_follow(pan
     other = Panel(QueueFlow(messages=30))
     start_long_run(panel)
     release(panel, "messages", 10)
-    other.run.click()
-    assert other.wait(SECONDS)
+    run(other)
     assert panel.wait(SECONDS)
     assert "Done: 30 put" in other.status.value
 
@@ -474,11 +444,6 @@ def test_choice_shows_its_names_and_holds_its_values() -> None:
     assert choice.value is True
     choice.value = False
     assert choice.label == "one-way"
-
-
-def test_status_says_what_run_would_do(panel: Panel) -> None:
-    panel.controls["messages"].value = 123
-    assert "Run starts 123 messages of 8 bytes" in panel.status.value
 
 
 def test_shows_a_widget_and_stands_in_words_where_no_kernel_runs() -> None:
@@ -513,17 +478,14 @@ def test_panel_runs_and_draws_an_own_worker(
 ) -> None:
     panel = Panel(experiment, **{role: worker})
     assert f", with your {role}." in panel.status.value
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     assert 'role="status">Done: ' in panel.status.value
-    assert panel.result is not None
     assert panel.picture.svg == draw(panel.result).svg
 
 
 def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_left: Path) -> None:
     panel = Panel(QueueFlow(messages=5), producer=own_workers.fail)
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     source = Path(own_workers.__file__).read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(source, start=1) if text.endswith("# the line"))
     words = f"producer 1 raised KeyError: &#x27;apples&#x27;, at line {line} of own_workers.py. Its processes"
@@ -534,8 +496,7 @@ def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_
 
 def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Path) -> None:
     panel = Panel(QueueFlow(messages=5), producer=own_workers.lose_one)
-    panel.run.click()
-    assert panel.wait(SECONDS)
+    run(panel)
     assert "of 5 messages 1 were not sent" in panel.status.value
     assert "It was ended after" in panel.picture.alt
     assert 'role="alert"' in panel.status.value
@@ -576,15 +537,6 @@ def test_run_in_which_nobody_can_go_on_is_told_and_drawn(
     assert panel.wait(20)  # usual is a second
     assert words in panel.status.value
     assert f"in the line  {line}" in panel.picture.alt
-
-
-def test_own_worker_that_hangs_is_cancelled(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), consumer=own_workers.hang)
-    panel.run.click()
-    wait_until(lambda: "> 1 of 5" in panel.progress.value or "> 0 of 5" in panel.progress.value)
-    panel.cancel.click()
-    assert panel.wait(SECONDS)
-    assert "Cancelled. Its processes are gone." in panel.status.value
 
 
 def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None, nothing_left: Path) -> None:
@@ -631,8 +583,7 @@ def test_panel_runs_what_a_cell_that_was_run_again_defines(
         CELL.format(part=0),
     ):
         worker_cells.define(text)
-        panel.run.click()
-        assert panel.wait(SECONDS)
+        run(panel)
         said.append(panel.status.value)
     assert "Done: 5 put, 5 got." in said[0]
     assert "of 5 messages 1 were not sent" in said[1]
