@@ -5,19 +5,14 @@ As in a cell that starts with ``%%worker``.
 
 from __future__ import annotations
 
-import os
 import queue as queues
-import signal
-import sys
-import tempfile
 import threading
 import time
 from multiprocessing import connection as connections
-from multiprocessing import current_process, parent_process
-from pathlib import Path
+from multiprocessing import current_process
 from typing import TYPE_CHECKING
 
-import psutil
+from group_workers import kill_itself
 
 from ipc_helpers.workers import pipes
 from ipc_helpers.workers.queues import consume, produce
@@ -100,33 +95,7 @@ def put_something_else(queue: Any, messages: Sequence[Any], consumers: int = 1) 
 def die_in_producer(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
     put_each(queue, messages[:5])
     time.sleep(0.3)
-    die()
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-
-
-def pid_file() -> Path:
-    parent = parent_process()
-    assert parent is not None
-    return Path(tempfile.gettempdir(), f"own_workers-{parent.pid}.pid")
-
-
-def leave_pid(queue: Any, messages: Sequence[Any], consumers: int = 1) -> None:
-    """Say which process this is, for :func:`join_producer`; and put."""
-    pid_file().write_text(str(os.getpid()), encoding="utf-8")
-    produce(queue, messages, consumers)
-
-
-def join_producer(queue: Any, producers: int = 1) -> None:
-    """Wait for the end of the producer, and get only then what it has put."""
-    queue.get()
-    pid = int(pid_file().read_text(encoding="utf-8"))
-    pid_file().unlink()
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.05)
-    consume(queue, producers)
+    kill_itself()
 
 
 def consume_in_another_way(queue: Any, producers: int = 1) -> None:
@@ -147,6 +116,11 @@ def consume_in_another_way(queue: Any, producers: int = 1) -> None:
     queue.join_thread()
 
 
+def get_one_and_doze(queue: Any, _: float = 0) -> None:
+    queue.get()
+    doze()
+
+
 def get_three(queue: Any, _: float = 0) -> None:
     for _ in range(3):
         queue.get()
@@ -165,7 +139,7 @@ def raise_in_consumer(queue: Any, _: float = 0) -> None:
 
 def die_in_consumer(queue: Any, _: float = 0) -> None:
     queue.get()
-    die()
+    kill_itself()
 
 
 def take_tasks(queue: Any) -> None:
