@@ -38,9 +38,9 @@ HOSTS = [
         ("pythonhosted", "org"),
         ("npmjs", "org"),
         ("yarnpkg", "com"),
-        ("conda", "anaconda", "org"),
-        ("repo", "anaconda", "com"),
-        ("deb", "debian", "org"),
+        ("anaconda", "org"),
+        ("anaconda", "com"),
+        ("debian", "org"),
     ]
 ]
 MACHINE_PATHS = ["/".join(("", folder, "")) for folder in ("work", "root")]
