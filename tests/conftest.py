@@ -111,6 +111,14 @@ def _library_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
         leftovers.start_library_processes(start_method)
 
 
+@pytest.fixture(scope="session")
+def fonts() -> None:
+    """Have matplotlib open its font files, which it keeps open, before a test looks at what is open."""
+    from ipc_helpers import QueueFlow, draw
+
+    draw(QueueFlow(messages=1).run())
+
+
 @pytest.fixture
 def nothing_left(
     request: pytest.FixtureRequest, _library_processes: None, monkeypatch: pytest.MonkeyPatch

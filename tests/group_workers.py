@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 from ipc_helpers.child import ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from multiprocessing import Queue
     from multiprocessing.synchronize import Event, Lock
     from typing import Any
@@ -40,10 +39,6 @@ _sockets: list[socket.socket] = []
 
 def add(first: int, second: int) -> int:
     return first + second
-
-
-def call(function: Callable[[], Any]) -> Any:
-    return function()
 
 
 def put_in_own_queue(queue: Queue[Any]) -> object:
@@ -310,16 +305,6 @@ def start_one_that_hangs(start_method: str, ended_by: str) -> None:
     # The resource tracker hangs, too, and an interpreter that exits waits for it.
     os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)  # type: ignore[attr-defined]
     os._exit(0)
-
-
-def run_after_fork(context: Any) -> int:
-    """In a forked child: use a group, as whoever forked this process was just doing."""
-    from ipc_helpers import ProcessGroup
-
-    with ProcessGroup(context, deadline=30) as group:
-        child = group.start(add, 2, 3)
-    result: int = child.result
-    return result
 
 
 def print_stack_of_a_sleeper(deadline: float) -> None:

@@ -213,9 +213,7 @@ def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContex
         expect(said).to_contain_text(
             "Right: the numbers 0 to 4 came out of the queue in order", timeout=60_000
         )
-        found = Axe().run(page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
-        impacts = {violation["impact"] for violation in found.response["violations"]}
-        assert impacts.isdisjoint({"serious", "critical"})
+        assert serious_violations(page) == []
         assert lab.workers() == []
         lab.leave(page)
     except BaseException:
@@ -556,16 +554,7 @@ def test_cancel_frees_the_panel_and_leaves_no_child(reader: Reader) -> None:
 def test_picture_grows_while_a_run_goes_on_and_cancel_leaves_it(reader: Reader) -> None:
     page = reader.page
     set_boxes(page, reader.play.defaults | reader.play.long)
-    panel = panel_of(page)
-    picture = panel.locator("img")
-    press_run(page)
-    expect(picture).to_have_attribute("alt", re.compile("It goes on after"))
-    early = picture.get_attribute("alt")
-    expect(picture).not_to_have_attribute("alt", str(early))
-    expect(picture).to_have_attribute("alt", re.compile("It goes on after"))
-    panel.get_by_role("button", name="Cancel").click()
-    expect(panel.get_by_role("status")).to_contain_text("Cancelled")
-    expect(picture).to_have_attribute("alt", re.compile("It was ended after"))
+    run_until_picture_grows(panel_of(page))
 
 
 SLOW = """%%worker
@@ -581,15 +570,21 @@ def produce_in_batches(queue, messages, consumers):
 
 @pytest.mark.parametrize("reader", ["02-queue"], indirect=True, scope="module")
 def test_picture_grows_while_a_slow_worker_of_the_readers_own_runs(reader: Reader) -> None:
-    panel = panel_of(reader.page, 1)
-    picture = panel.locator("img")
     with another_source(reader.page, "def produce_in_batches", SLOW):
-        panel.get_by_role("button", name="Run", exact=True).click()
-        expect(picture).to_have_attribute("alt", re.compile("It goes on after"))
-        early = picture.get_attribute("alt")
-        expect(picture).not_to_have_attribute("alt", str(early))
-        panel.get_by_role("button", name="Cancel").click()
-        expect(panel.get_by_role("status")).to_contain_text("Cancelled")
+        run_until_picture_grows(panel_of(reader.page, 1))
+
+
+def run_until_picture_grows(panel: Locator) -> None:
+    """Press Run, wait for two pictures while it goes on, and press Cancel, which leaves the last one."""
+    picture = panel.locator("img")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(picture).to_have_attribute("alt", re.compile("It goes on after"))
+    early = picture.get_attribute("alt")
+    expect(picture).not_to_have_attribute("alt", str(early))
+    expect(picture).to_have_attribute("alt", re.compile("It goes on after"))
+    panel.get_by_role("button", name="Cancel").click()
+    expect(panel.get_by_role("status")).to_contain_text("Cancelled")
+    expect(picture).to_have_attribute("alt", re.compile("It was ended after"))
 
 
 FORGETFUL = """%%worker
@@ -682,14 +677,18 @@ def test_a_worker_of_the_readers_own_runs_in_the_second_panel(reader: Reader) ->
 
 @of_every_chapter
 def test_axe_finds_no_serious_violation_in_output_and_prose(reader: Reader) -> None:
-    found = Axe().run(reader.page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
-    serious = [
+    assert serious_violations(reader.page) == []
+
+
+def serious_violations(page: Page) -> list[tuple[str, str]]:
+    """Return what axe finds in output and prose: the rule, and the element that breaks it."""
+    found = Axe().run(page, [".jp-OutputArea-output", ".jp-MarkdownOutput"])
+    return [
         (violation["id"], node["html"])
         for violation in found.response["violations"]
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
-    assert serious == []
 
 
 @pytest.mark.parametrize("reader", ["06-pitfalls"], indirect=True, scope="module")

@@ -387,19 +387,6 @@ def test_bounded_queue_holds_few_messages(maxsize: int, start_method: str) -> No
     assert most <= maxsize + 1
 
 
-def test_run_in_a_thread() -> None:
-    results: list[Result] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(QueueFlow(messages=100).run(deadline=AMPLE)))
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(AMPLE)
-    assert [checked_flow(result).received for result in results] == [100, 100]
-
-
 def test_pause_holds_the_consumer() -> None:
     result = checked_places(QueuePlaces(messages=20, pause=10).run(deadline=AMPLE))
     gets = list(result.lanes[1])
@@ -475,10 +462,8 @@ def test_error_in_progress_ends_the_run() -> None:
     def progress(done: int) -> None:
         raise ZeroDivisionError
 
-    start = time.monotonic()
     with pytest.raises(ZeroDivisionError):
-        QueueFlow(messages=100_000, maxsize=1).run(progress=progress, deadline=AMPLE)
-    assert time.monotonic() - start < SOON
+        QueueFlow(messages=100_000, maxsize=1).run(progress=progress, deadline=SOON)
 
 
 @pytest.mark.usefixtures("no_start")

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,23 +88,12 @@ BATCHES = list(product(TARGETS, start_methods()))
 KILLS_IN_A_BATCH = -(-KILLS // len(BATCHES))
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When a worker is killed.
+class Moment(NamedTuple):
+    """When a worker is killed."""
 
-    Attributes
-    ----------
-    starting : bool
-        True for a moment after the worker's start, False for one after all workers are up.
-    longest : float
-        Seconds from there on, at most.
-    long : bool
-        Whether the run lasts until then in any case.
-    """
-
-    starting: bool
-    longest: float
-    long: bool
+    starting: bool  # from the worker's start on, rather than from when all workers are up
+    longest: float  # seconds from there on, at most
+    long: bool  # whether the run lasts until then in any case
 
 
 MOMENTS = {

@@ -70,13 +70,6 @@ def test_a_forked_child_draws_although_its_parent_did(chosen: Result) -> None:
     process.close()
 
 
-@pytest.fixture
-def nothing_left_but_fonts(chosen: Result, request: pytest.FixtureRequest) -> None:
-    """As nothing_left; but matplotlib keeps its font files open from the first drawing on."""
-    draw(chosen)
-    request.getfixturevalue("nothing_left")
-
-
 class Drawing:
     """What an SVG holds: its size in pixels, each text, its height, and how far from the top it is."""
 
@@ -220,7 +213,7 @@ def test_picture_shows_nothing_of_the_one_before(chosen: Result) -> None:
 # What it can draw.
 
 
-@pytest.mark.usefixtures("nothing_left_but_fonts")
+@pytest.mark.usefixtures("fonts", "nothing_left")
 @pytest.mark.parametrize("start_method", start_methods())
 def test_real_runs_are_drawn(start_method: str) -> None:
     """Each of them again after a drawing: under fork its children get what the drawing left in memory."""
@@ -380,7 +373,7 @@ def test_each_experiment_is_drawn(experiment: Experiment) -> None:
     assert all(f" {total.who}: " in picture.alt for total in result.totals)
 
 
-@pytest.mark.usefixtures("nothing_left_but_fonts")
+@pytest.mark.usefixtures("fonts", "nothing_left")
 def test_one_message_is_drawn() -> None:
     result = QueueFlow(messages=1, producers=4, consumers=4).run(deadline=AMPLE)
     picture = draw(result)

@@ -53,12 +53,6 @@ class Failing(Experiment):
         raise self.error
 
 
-@pytest.fixture(scope="module")
-def fonts() -> None:
-    """Have matplotlib open its font files, which it keeps open, before a test looks at what is open."""
-    draw(QueueFlow(messages=1).run())
-
-
 @pytest.fixture
 def panel(fonts: None, nothing_left: Path) -> Panel:
     return Panel(QueueFlow(messages=50, payload=8))
@@ -553,8 +547,6 @@ def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None,
 def test_wrong_own_worker_is_refused_by_the_panel() -> None:
     with pytest.raises(TypeError, match="QueueFlow has no role 'baker' for a worker of yours"):
         Panel(QueueFlow(), baker=own_workers.fail)
-    with pytest.raises(TypeError, match="producer must be a function: "):
-        Panel(QueueFlow(), producer=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="start its cell with %%worker"):
         Panel(QueueFlow(), producer=lambda queue, messages, consumers: None)
     with pytest.raises(TypeError, match=r"^Failing has no role 'producer' for a worker of yours$"):
