@@ -12,7 +12,6 @@ import os
 import pkgutil
 import re
 import signal
-import socket
 import sys
 import threading
 import time
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 FULL = 1_000_000
 """More bytes than any platform's pipe takes without a reader."""
-
-_sockets: list[socket.socket] = []
 
 
 # Workers that return.
@@ -178,46 +175,23 @@ def hold_the_interpreter() -> None:
     re.fullmatch(r"(a+)+", "a" * 80 + "b")
 
 
-# Workers that a test can see end, whatever happened to their parent: their connection to it closes.
-
-
-def sleep_connected(port: int) -> None:
-    _connect(port, "asleep")
-    time.sleep(600)
-
-
-def send_connected(port: int) -> None:
-    _connect(port, "sending")
-    send_without_reader()
-
-
-def put_connected(port: int, queue: Queue[Any]) -> None:
-    _connect(port, "putting")
-    put_without_reader(queue)
-
-
-def _connect(port: int, word: str) -> None:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-    connection.sendall(f"{word} {os.getpid()}".encode())
-    _sockets.append(connection)  # open until the process ends
-
-
 # Scripts: the body of an interpreter that a test starts.
 
 
-def run_until_killed(start_method: str, port: str) -> None:
+def run_until_killed(start_method: str) -> None:
     """Keep three stuck workers until this process is killed from outside."""
     from ipc_helpers import ProcessGroup
 
     context = multiprocessing.get_context(start_method)
     queue = context.Queue()
     with ProcessGroup(context, deadline=300) as group:
-        group.start(sleep_connected, int(port))
-        group.start(send_connected, int(port))
-        group.start(put_connected, int(port), queue)
+        group.start(sleep_long)
+        group.start(send_without_reader)
+        group.start(put_without_reader, queue)
+        print_process_ids(group)
 
 
-def run_in_a_thread_and_leave(start_method: str, port: str) -> None:
+def run_in_a_thread_and_leave(start_method: str) -> None:
     """Keep a sleeping worker in a thread, as a panel does; return once there is something to read."""
     from ipc_helpers import ProcessGroup, WorkerError
 
@@ -227,7 +201,8 @@ def run_in_a_thread_and_leave(start_method: str, port: str) -> None:
             contextlib.suppress(WorkerError),
             ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group,
         ):
-            group.start(sleep_connected, int(port))
+            group.start(sleep_long)
+            print_process_ids(group)
 
     threading.Thread(target=run, daemon=True).start()
     os.read(sys.stdin.fileno(), 1)  # sys.stdin.read() holds a lock, and a forked child needs it
@@ -255,6 +230,11 @@ def run_group(start_method: str, place: str) -> None:
 def wait_until_up(group: ProcessGroup) -> None:
     """Wait until each worker has reported for the first time."""
     group.wait(until=lambda: all(child.is_ready for child in group.children))
+
+
+def print_process_ids(group: ProcessGroup) -> None:
+    wait_until_up(group)
+    print(*(child.pid for child in group.children), flush=True)
 
 
 def say_up() -> None:

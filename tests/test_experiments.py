@@ -17,7 +17,7 @@ from typing import Any
 import own_workers
 import pytest
 
-from ipc_helpers import recorder, worker_cells
+from ipc_helpers import recorder
 from ipc_helpers.experiments import (
     MIB,
     Choice,
@@ -687,24 +687,6 @@ def test_two_own_workers_run_against_each_other(start_method: str) -> None:
 def test_consumer_that_leaves_early_takes_nothing_from_the_others() -> None:
     flow = QueueFlow(messages=200, consumers=2, maxsize=1)
     checked_flow(flow.run(deadline=AMPLE, consumer=own_workers.leave_or_get_all))
-
-
-@pytest.fixture(scope="module")
-def put_last_first() -> Any:
-    """Write a worker's cell, whose folder stays until the interpreter ends."""
-    cell = worker_cells.define(
-        "def put_last_first(queue, messages, consumers):\n"
-        "    for message in [*reversed(messages), None]:\n"
-        "        queue.put(message)\n"
-    )
-    return getattr(cell.module, cell.names[0])
-
-
-@pytest.mark.parametrize("start_method", start_methods())
-def test_worker_written_in_a_cell_runs(put_last_first: Any, start_method: str) -> None:
-    flow = QueueFlow(messages=5, start_method=start_method)
-    result = flow.run(deadline=AMPLE, producer=put_last_first)
-    assert list(result.lanes[1].column("number")) == [4, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize("start_method", start_methods())

@@ -13,7 +13,6 @@ import queue as queue_module
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import group_workers
 import leftovers
+import psutil
 import pytest
+from kernels import gone_within
 
 from ipc_helpers import processes
 from ipc_helpers.child import OVERDUE, start_thread
@@ -855,59 +856,39 @@ def test_parent_is_interrupted(start_method: str, place: str) -> None:
     assert (output, errors, process.returncode) == ("interrupted, left: []\n", "", 0)
 
 
-@contextlib.contextmanager
-def connected(
-    function: Callable[..., None], start_method: str, workers: int
-) -> Iterator[tuple[subprocess.Popen[str], dict[str, tuple[int, socket.socket]]]]:
-    """Run a script; yield its process, and for each of its workers, by word, a pid and a connection."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        server.settimeout(AMPLE)
-        process = stack.enter_context(script(function, start_method, str(server.getsockname()[1])))
-        children = {}
-        for _ in range(workers):
-            child = stack.enter_context(server.accept()[0])
-            child.settimeout(AMPLE)
-            word, pid = child.recv(100).decode().split()
-            children[word] = int(pid), child
-        yield process, children
-
-
-def ended(child: tuple[int, socket.socket]) -> bool:
-    """Wait until the process at the other end of a connection is gone."""
-    try:
-        return child[1].recv(100) == b""
-    except ConnectionError:
-        return True
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the workers of a script, whose process ids it prints."""
+    assert process.stdout is not None
+    return [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
 
 
 @posix
 @pytest.mark.parametrize("start_method", start_methods())
-def test_children_end_beside_one_that_cannot(start_method: str) -> None:
+def test_children_end_when_their_parent_dies_beside_one_that_cannot(start_method: str) -> None:
     """Under fork the last child holds what would tell the others of the parent's end."""
-    with connected(group_workers.run_until_killed, start_method, 3) as (process, children):
-        last = children.pop("putting")
-        os.kill(last[0], signal.SIGSTOP)
+    with script(group_workers.run_until_killed, start_method) as process:
+        *others, last = workers_of(process)
+        assert len(others) == 2
+        last.suspend()
         time.sleep(0.2)  # a stop takes a moment to reach all threads
         try:
             process.kill()
-            with ends_soon(10):
-                assert all(ended(child) for child in children.values())
+            assert gone_within(10, others)
         finally:
-            with contextlib.suppress(ProcessLookupError):  # on a busy machine it may take longer
-                os.kill(last[0], signal.SIGCONT)
-        with ends_soon(10):
-            assert ended(last)
+            with contextlib.suppress(psutil.NoSuchProcess):  # on a busy machine it may take longer
+                last.resume()
+        assert gone_within(10, [last])
 
 
 @pytest.mark.parametrize("start_method", start_methods())
 def test_interpreter_that_exits_does_not_wait_for_a_thread_and_its_children(start_method: str) -> None:
-    with connected(group_workers.run_in_a_thread_and_leave, start_method, 1) as (process, children):
+    with script(group_workers.run_in_a_thread_and_leave, start_method) as process:
+        workers = workers_of(process)
+        assert len(workers) == 1
         with ends_soon():
             process.communicate("leave")
         assert process.returncode == 0
-        with ends_soon(10):
-            assert all(ended(child) for child in children.values())
+        assert gone_within(10, workers)
 
 
 # What is refused, before anything starts.
