@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 try:
     import matplotlib
     import numpy as np
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
@@ -189,7 +188,7 @@ def draw_soon(
     return _drawing.submit(work)
 
 
-def _draw(result: Result, beside: Result | None = None, size: Size | None = None) -> Picture:
+def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
     size = Size(*(size or ()))
     results = [result]
     titles = [result.experiment.description]
@@ -203,22 +202,18 @@ def _draw(result: Result, beside: Result | None = None, size: Size | None = None
     figure, columns = _empty_figure(size, len(results), len(names), max(map(len, names)))
     words = result.experiment.words
     span = max(flow.span for flow in flows)
-    bands: dict[str, Any] = {}
     peak = max(1, *(flow.depth.max(initial=0) for flow in flows))
     for (counts, depth, timeline), each, flow, title in zip(columns, results, flows, titles, strict=True):
         _draw_counts(counts, words, flow, size.text)
-        if flow.places:
-            bands = _draw_places(depth, flow)
-        else:
-            _draw_depth(depth, flow)
+        (_draw_places if flow.places else _draw_depth)(depth, flow)
         _draw_timeline(timeline, each, flow, names, size.text)
         left = counts.bbox.x0 if beside else 0.4 * size.text
         letters = int((counts.bbox.x1 - left) / _LETTER / size.text)
         lines = wrap(title, letters, max_lines=2, placeholder=" …")
         top = size.height - 0.2 * size.text
         figure.text(left / size.width, top / size.height, "\n".join(lines), fontsize=size.text, va="top")
-    if bands:  # once, over both: a column alone may be too narrow for it
-        _legend(depth, list(bands.values()), list(bands), size.text, ncols=len(bands), loc="upper right")
+    if flows[0].places:  # once, over both: a column alone may be too narrow for it
+        _legend(depth, size.text, ncols=len(flows[0].places), loc="upper right", reverse=True)
     counts, depth, timeline = columns[0]
     counts.set_xlim(-0.01 * span, 1.01 * span)
     counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
@@ -287,9 +282,8 @@ def _svg(figure: Figure) -> str:
 
 
 def _new_figure(size: Size) -> Figure:
-    figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)  # a pixel is a point
-    FigureCanvasSVG(figure)  # not pyplot's, which belongs to the main thread
-    return figure
+    # Not pyplot's, which belongs to the main thread. A pixel is a point.
+    return Figure(figsize=(size.width / 72, size.height / 72), dpi=72)
 
 
 def _style(axes: Axes, size: Size) -> None:
@@ -409,15 +403,12 @@ def _draw_counts(axes: Axes, words: Words, flow: _Flow, text: float) -> None:
             linewidth=2.2,
             label=words.done[operation],
         )
-    names = list(words.done.values())
     rows_fit = axes.bbox.height > 5 * text
-    _legend(axes, axes.lines, names, text, loc="best", ncols=1 if rows_fit else len(names))
+    _legend(axes, text, loc="best", ncols=1 if rows_fit else len(flow.done))
 
 
-def _legend(axes: Axes, handles: Sequence[Any], labels: list[str], text: float, **where: Any) -> None:
+def _legend(axes: Axes, text: float, **where: Any) -> None:
     axes.legend(
-        handles,
-        labels,
         fontsize=text,
         frameon=False,
         handlelength=1.6,
@@ -440,16 +431,15 @@ def _draw_depth(axes: Axes, flow: _Flow) -> None:
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
 
 
-def _draw_places(axes: Axes, flow: _Flow) -> dict[str, Any]:
-    """Draw how many messages are where, at some moments, the last place at the bottom; return the bands."""
+def _draw_places(axes: Axes, flow: _Flow) -> None:
+    """Draw how many messages are where, at some moments, the last place at the bottom."""
     moments = np.linspace(0, flow.span, _BINS)
     below = np.zeros(_BINS)
-    bands = {}
     for place, (come, gone) in reversed(flow.places.items()):
         colour, hatch = _PLACES[place]
         inside = np.searchsorted(come, moments, "right") - np.searchsorted(gone, moments, "right")
         some = inside > 0
-        bands[place] = axes.fill_between(
+        axes.fill_between(
             moments,
             below,
             below + inside,
@@ -459,9 +449,9 @@ def _draw_places(axes: Axes, flow: _Flow) -> dict[str, Any]:
             edgecolor=colour,  # a line at least, where one message of hundreds would be too thin to see
             hatch=hatch,
             linewidth=1.2,
+            label=place,
         )
         below = below + inside
-    return {place: bands[place] for place in flow.places}
 
 
 def _draw_timeline(axes: Axes, result: Result, flow: _Flow, names: list[str], text: float) -> None:
@@ -477,13 +467,11 @@ def _draw_timeline(axes: Axes, result: Result, flow: _Flow, names: list[str], te
             end = f"{lane.ending}:  {lane.where}" if lane.where else lane.ending
             letters = int(axes.bbox.width / text / _LETTER) - 1
             end = end if len(end) <= letters else f"{end[: letters - 1]}…"
-            right = axes.bbox.width - 0.4 * text
-            axes.annotate(
+            axes.text(
+                1 - 0.4 * text / axes.bbox.width,
+                row,
                 end,
-                (0, row),
-                (right, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
+                transform=axes.get_yaxis_transform(),
                 ha="right",
                 va="center",
                 fontsize=text,
@@ -541,20 +529,19 @@ def _alt(result: Result, flow: _Flow) -> str:
         return " ".join(sentences)
     feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
     for lane, total in zip(result.lanes, result.totals, strict=True):
+        counts = {SEND: total.sent, RECEIVE: total.received}
+        calls = [words.calls[operation] for operation, count in counts.items() if count]
+        done = " and ".join(
+            f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count
+        )
+        if total.sent + total.received > 1:
+            share = total.seconds_in_calls / total.seconds
+            done += f", {share:.0%} of its time inside {' or '.join(calls)}"
+        if done and total.who in feeders:
+            done += f"; its feeder thread wrote {feeders[total.who]:,}"
         end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
         end += f", in the line  {lane.where}" if end and lane.where else ""
-        counts = {SEND: total.sent, RECEIVE: total.received}
-        done = [f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count]
-        calls = [words.calls[operation] for operation, count in counts.items() if count]
-        if done:
-            share = total.seconds_in_calls / total.seconds
-            inside = (
-                f", {share:.0%} of its time inside {' or '.join(calls)}" if sum(counts.values()) > 1 else ""
-            )
-            wrote = f"; its feeder thread wrote {count:,}" if (count := feeders.get(total.who, 0)) else ""
-            sentences.append(f"{total.who}: {' and '.join(done)}{inside}{wrote}{end}.")
-        else:
-            sentences.append(f"{total.who}: no {words.noun}{end}.")
+        sentences.append(f"{total.who}: {done or f'no {words.noun}'}{end}.")
     return " ".join(sentences)
 
 
@@ -599,8 +586,12 @@ def _draw_journey(steps: list[Step]) -> Picture:
     left, below = 8.5 * text / size.width, 3.2 * text / size.height
     axes = figure.add_axes((left, below, 1 - left - text / size.width, 1 - below - 2 * text / size.height))
     _style(axes, size)
+    title = "The way of one message"
+    sentences = [f"{title}: {span:,.0f} microseconds from the call of put to the return of get."]
     for stay in stays:
         row = rows.index(stay.place)
+        took, happened = f"{stay.end - stay.start:,.0f}", ", ".join(stay.steps)
+        sentences.append(f"{stay.place}: {took} microseconds, {stay.who}: {happened}.")
         colour, hatch = _PLACES[stay.place]
         axes.barh(
             row,
@@ -615,7 +606,7 @@ def _draw_journey(steps: list[Step]) -> Picture:
         axes.text(
             stay.start if at_left else stay.end,
             row - 0.2,
-            f"{stay.end - stay.start:,.0f} µs, {stay.who}\n{', '.join(stay.steps)}",
+            f"{took} µs, {stay.who}\n{happened}",
             ha="left" if at_left else "right",
             va="bottom",
             fontsize=text,
@@ -624,13 +615,7 @@ def _draw_journey(steps: list[Step]) -> Picture:
     axes.set_ylim(len(rows) - 0.7, -0.8)
     axes.set_xlim(-0.01 * span, 1.01 * span)
     axes.set_xlabel("microseconds since put was called", fontsize=text)
-    title = "The way of one message"
     axes.set_title(title, fontsize=text)
-    sentences = [f"{title}: {span:,.0f} microseconds from the call of put to the return of get."]
-    for stay in stays:
-        sentences.append(
-            f"{stay.place}: {stay.end - stay.start:,.0f} microseconds, {stay.who}: {', '.join(stay.steps)}."
-        )
     return Picture(title, " ".join(sentences), _svg(figure), size.width)
 
 
