@@ -372,18 +372,18 @@ def _flow(result: Result) -> _Flow:
     end = result.stopped or int(received_at.max())
     goes_on = chain.from_iterable(lane.unfinished.values() for lane in result.lanes)
     start = min(begun or goes_on, default=end - 1)
-    times = np.concatenate([gate(sent_at), gate(received_at)])
-    steps = np.repeat([1, -1], [np.isfinite(sent_at).sum(), np.isfinite(received_at).sum()])
-    order = np.argsort(times, kind="stable")
-    done = {SEND: gate(sent_at), RECEIVE: gate(received_at)}
+    done_at = {SEND: sent_at, RECEIVE: received_at}
     places = {}
     if WRITE in result.experiment.words.done:
         # A call may return after the message has gone on: the message was there for no time, then.
-        written_at = np.minimum(by_number(WRITE, "ended"), received_at)
+        done_at[WRITE] = written_at = np.minimum(by_number(WRITE, "ended"), received_at)
         taken_at = np.minimum(by_number(WRITE, "started"), written_at)
         gates = [gate(times) for times in (np.minimum(sent_at, taken_at), taken_at, written_at, received_at)]
-        done = {SEND: done[SEND], WRITE: gates[2], RECEIVE: done[RECEIVE]}
         places = dict(zip(("deque", "feeder thread", "pipe"), pairwise(gates), strict=True))
+    done = {operation: gate(done_at[operation]) for operation in result.experiment.words.done}
+    times = np.concatenate([done[SEND], done[RECEIVE]])
+    steps = np.repeat([1, -1], [len(done[SEND]), len(done[RECEIVE])])
+    order = np.argsort(times, kind="stable")
     return _Flow(start, (end - start) / 1e6, done, times[order], np.cumsum(steps[order]), places)
 
 

@@ -10,7 +10,6 @@ import html
 import math
 import os
 import re
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -22,6 +21,7 @@ try:
     import anywidget
     import ipywidgets as widgets
     import traitlets
+    from IPython import get_ipython
 except ImportError as error:
     from ipc_helpers.environment import what_to_install
 
@@ -138,7 +138,6 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         with Panel._lock:
             Panel._latest.set()
         self.result: Result | None = None
-        self.controls: dict[str, Any] = {}
         self._first = experiment
         self._workers: dict[str, Any] = dict(workers)
         self._rules = {name: rules[name] for name in shown}
@@ -149,42 +148,31 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self._kept: Result | None = None
         self._idle = threading.Event()  # no run is going on
         self._idle.set()
-        for name, rule in self._rules.items():
-            self.controls[name] = self._control(rule, getattr(experiment, name))
-        self.run = widgets.Button(description="Run", button_style="primary")
-        self.cancel = widgets.Button(description="Cancel", disabled=True)
-        self.reset = widgets.Button(description="Reset")
+        self.controls = {
+            name: self._control(rule, getattr(experiment, name)) for name, rule in self._rules.items()
+        }
+        self.run = _button("Run", self._on_run, button_style="primary")
+        self.cancel = _button("Cancel", self._on_cancel, disabled=True)
+        self.reset = _button("Reset", self._on_reset)
         self.keep = widgets.ToggleButton(description="Keep", disabled=True)
-        self.copy = widgets.Button(description="Copy code")
+        self.copy = _button("Copy code", self._on_copy)
         self.numbers = widgets.ToggleButton(description="Numbers")
         self.run_on_release = widgets.Checkbox(
             value=run_on_release, description="Run when a slider is released", indent=False
         )
         self.status, self.progress, self.table = (widgets.HTML() for _ in range(3))
-        self.table.layout.display = "none"
         self.picture = _PictureView()
-        for button, clicked in (
-            (self.run, self._on_run),
-            (self.cancel, self._on_cancel),
-            (self.reset, self._on_reset),
-            (self.copy, self._on_copy),
-        ):
-            button.on_click(clicked)
         self.keep.observe(self._on_keep, "value")
-        self.numbers.observe(self._on_numbers, "value")
+        traitlets.dlink(
+            (self.numbers, "value"), (self.table.layout, "display"), lambda pressed: "" if pressed else "none"
+        )
         self.picture.observe(self._redraw, ["width", "height", "text"])
         self.picture.on_msg(self._on_copied)
-        buttons = widgets.Box([self.run, self.cancel, self.reset, self.keep, self.copy, self.numbers])
+        buttons = [self.run, self.cancel, self.reset, self.keep, self.copy, self.numbers]
         above, below = [*self.controls.values(), self.run_on_release], [self.progress, self.status]
-        column = widgets.VBox([*above, buttons, *below])
-        for part, its in (
-            (buttons, "buttons"),
-            (column, "controls"),
-            (self.picture, "picture"),
-            (self.table, "numbers"),
-        ):
-            part.add_class(f"ipc-{its}")
-        super().__init__([column, self.picture, self.table])
+        column = widgets.VBox([*above, widgets.Box(buttons).add_class("ipc-buttons"), *below])
+        parts = (column, "controls"), (self.picture, "picture"), (self.table, "numbers")
+        super().__init__([part.add_class(f"ipc-{its}") for part, its in parts])
         self.add_class("ipc-panel")
         self._on_change()
 
@@ -214,7 +202,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
     def _take_place(self) -> None:
         """Close what an earlier run of this cell made; those of one run stand side by side."""
-        cell, run = worker_cells.running_cell(_ipython())
+        cell, run = worker_cells.running_cell(get_ipython())
         if not cell:
             return
         run_before, others = Panel._shown.get(cell, (run, []))
@@ -274,16 +262,18 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         """Say what Run would do, or why it can't."""
         if self.run.disabled:  # a run is going on
             return
+        if (experiment := self._checked()) is not None:
+            self._say(f"Run starts {experiment.description}{self._yours}.")
+
+    def _checked(self) -> Experiment | None:
+        """Return what to run, with the latest workers; None, and say why, where that is not allowed."""
         try:
-            self._say(f"Run starts {self._checked().description}{self._yours}.")
+            experiment = self.experiment
+            self._workers = {role: _latest(worker) for role, worker in self._workers.items()}
+            experiment.check_workers(self._workers)
         except (TypeError, ValueError) as error:
             self._say_error(str(error))
-
-    def _checked(self) -> Experiment:
-        """Return what to run, with the latest workers; raise what Run would say instead."""
-        experiment = self.experiment
-        self._workers = {role: _latest(worker) for role, worker in self._workers.items()}
-        experiment.check_workers(self._workers)
+            return None
         return experiment
 
     @property
@@ -316,9 +306,6 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         else:
             self._redraw()
 
-    def _on_numbers(self, _: Any) -> None:
-        self.table.layout.display = "" if self.numbers.value else "none"
-
     @property
     def _code(self) -> str:
         """The call of the last run; before the first one, of the run to come."""
@@ -337,16 +324,12 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
     def _begin(self) -> Experiment | None:
         """Return what to run now, with buttons and status set; None for a value that is not allowed."""
-        try:
-            experiment = self._checked()
-        except (TypeError, ValueError) as error:
-            self._say_error(str(error))
-            return None
-        Panel._latest.set()
-        Panel._latest = self._cancelled = threading.Event()
-        self.run.disabled, self.cancel.disabled = True, False
-        does = f"Running {experiment.description}{self._yours}"
-        self._say(f"{does}. Cancel ends it; interrupting the kernel does not.")
+        if (experiment := self._checked()) is not None:
+            Panel._latest.set()
+            Panel._latest = self._cancelled = threading.Event()
+            self.run.disabled, self.cancel.disabled = True, False
+            does = f"Running {experiment.description}{self._yours}"
+            self._say(f"{does}. Cancel ends it; interrupting the kernel does not.")
         return experiment
 
     def _end(self) -> Experiment | None:
@@ -466,19 +449,14 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         return bundle | {"text/plain": repr(self), "text/html": words}
 
 
-def _renew_lock() -> None:
-    """In a forked child nobody is left who would release what was held at the fork."""
-    Panel._lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # in a forked child nobody is left who would release what was held
+    os.register_at_fork(after_in_child=Panel._lock._at_fork_reinit)  # type: ignore[attr-defined]
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
-
-
-def _ipython() -> Any:
-    """Return the shell of the kernel, or None; whoever runs one has imported it."""
-    module = sys.modules.get("IPython")
-    return module.get_ipython() if module else None
+def _button(label: str, clicked: Callable[[Any], None], **options: Any) -> Any:
+    button = widgets.Button(description=label, **options)
+    button.on_click(clicked)
+    return button
 
 
 def stops(rule: WholeNumber) -> list[int]:
