@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 from ipc_helpers import child as child_side
 from ipc_helpers import recorder as recorder_side
 
+if os.name == "posix":
+    from multiprocessing import forkserver, resource_tracker
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
@@ -40,17 +43,9 @@ PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionR
 
 # Two threads that fork at once pass each other's pipe ends on to their children.
 _starting = threading.RLock()
+if hasattr(os, "register_at_fork"):  # in a forked child nobody is left who would release it
+    os.register_at_fork(after_in_child=_starting._at_fork_reinit)  # type: ignore[attr-defined]
 _server_that_answered: int | None = None  # the process id of a forkserver that is known to have come up
-
-
-def _renew_lock() -> None:
-    """In a forked child nobody is left who would release what was held at the fork."""
-    global _starting
-    _starting = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class ProcessGroupError(Exception):
@@ -141,6 +136,7 @@ class Child:
     """
 
     name: str
+    pid: int
     _process: BaseProcess
     # A queue that nobody else refers to: its semaphores must be there when the child opens them.
     _call: child_side.Call | None
@@ -154,10 +150,6 @@ class Child:
     _outcome: tuple[Any, ...] = ()
     _overdue: bool = False
     _was_killed: bool = False
-
-    def __post_init__(self) -> None:
-        assert self._process.pid is not None
-        self.pid: int = self._process.pid
 
     @property
     def result(self) -> Any:
@@ -261,10 +253,7 @@ class Child:
             self._parts.clear()
 
     def _waits_on(self) -> list[Any]:
-        objects: list[Any] = [self._process.sentinel]
-        if not self._from_child.closed and not self._outcome:
-            objects.append(self._from_child)
-        return objects
+        return [self._process.sentinel, *([] if self._outcome else [self._from_child])]
 
     def _kill(self) -> None:
         self._was_killed |= self._process.exitcode is None
@@ -485,27 +474,29 @@ class ProcessGroup:
     def _start(self, function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Child:
         """Start a child and send it its call; what can take long ends with the group's deadline."""
         _start_helpers(self.context)
-        lock = _starting
-        while not lock.acquire(timeout=_POLL):
+        while not _starting.acquire(timeout=_POLL):
             self._raise_if_late(name)
         try:
             child, call, sender = self._launch(function, args, name)
             self._children.append(child)
         finally:
-            lock.release()
-        if sender is None:
-            return child
-        data, call.data = call.data, b""
-        if len(data) <= _AT_ONCE:
-            _send_and_close(sender, data)
-            return child
-        # As Process.start() would, wait until the child has read it; but not for longer than there is time.
-        sending = threading.Thread(target=_send_and_close, args=(sender, data), daemon=True)
-        sending.start()
-        while sending.is_alive():
-            self._raise_if_late()
-            sending.join(_POLL)
+            _starting.release()
+        if sender is not None:
+            data, call.data = call.data, b""
+            if len(data) <= _AT_ONCE:  # no thread: each costs milliseconds on a busy machine
+                _send_and_close(sender, data)
+            # As Process.start() would, wait until the child has read it; but no longer than there is time.
+            elif self._in_a_thread(_send_and_close, sender, data).is_alive():
+                self._raise_if_late()
         return child
+
+    def _in_a_thread(self, function: Callable[..., None], *args: Any) -> threading.Thread:
+        """Call what can hang, and wait until it has returned, or this group has to end; return its thread."""
+        thread = threading.Thread(target=function, args=args, daemon=True)
+        thread.start()
+        while thread.is_alive() and not self._has_to_end():
+            thread.join(_POLL)
+        return thread
 
     def _launch(
         self, function: Callable[..., Any], args: tuple[Any, ...], name: str
@@ -528,7 +519,7 @@ class ProcessGroup:
             call = child_side.Call(function, args, receiver)
             failure = ""
             try:
-                process: BaseProcess = self.context.Process(  # type: ignore[attr-defined]
+                process = self.context.Process(  # type: ignore[attr-defined]
                     target=child_side.run,
                     args=(call, to_parent, file.name, self._ends_at),
                     name=name,
@@ -543,7 +534,7 @@ class ProcessGroup:
             if failure:
                 raise StartError(failure)
             undo.pop_all()
-        child = Child(name, process, call, from_child, file, self._ends_at)
+        child = Child(name, process.pid, process, call, from_child, file, self._ends_at)
         return child, call, sender
 
     def _start_process(self, process: BaseProcess, name: str) -> None:
@@ -558,20 +549,19 @@ class ProcessGroup:
             except Exception as error:
                 failed.append(error)
 
-        server = _forkserver_pid() if self.context.get_start_method() == "forkserver" else None
+        server = None
+        if self.context.get_start_method() == "forkserver":
+            server = getattr(forkserver._forkserver, "_forkserver_pid", None)
         if server in (None, _server_that_answered):
             start()
         else:
-            starting = threading.Thread(target=start, daemon=True)
-            starting.start()
-            while starting.is_alive():
-                starting.join(_POLL)
-                if self._has_to_end() and starting.is_alive():
-                    starting.join(_GRACE)  # what has come up until then is ended like any other child
-                    if starting.is_alive():
-                        _kill_forkserver(server)  # the system answers for it then, and start() fails
-                        starting.join(_KILLED_WITHIN)
-                        self._raise_if_late(name)
+            starting = self._in_a_thread(start)
+            starting.join(_GRACE)  # what has come up until then is ended like any other child
+            if starting.is_alive():
+                os.kill(server, signal.SIGKILL)  # the system answers for it then, and start() fails
+                forkserver._forkserver._stop()  # type: ignore[attr-defined] # forgets it, once it is gone
+                starting.join(_KILLED_WITHIN)
+                self._raise_if_late(name)
         if failed:
             raise failed.pop()
         _server_that_answered = server or _server_that_answered
@@ -749,38 +739,21 @@ def _readable(dump: str) -> str:
             stacks.append("\n".join(shown) or "  in the worker itself, which is no Python function")
     if not stacks:
         return ""
-    *others, main = stacks  # faulthandler lists the newest thread first, the main thread last
-    titled = [("main thread, innermost frame first:", main)]
-    titled += [("another thread, innermost frame first:", other) for other in others]
-    return "\n".join(f"{title}\n{stack}" for title, stack in titled)
+    # faulthandler lists the newest thread first, the main thread last.
+    *others, main = (f"thread, innermost frame first:\n{stack}" for stack in stacks)
+    return "\n".join([f"main {main}", *(f"another {other}" for other in others)])
 
 
 def _start_helpers(context: BaseContext) -> None:
     """Start the standard library's helper processes: while SIGINT is blocked they would inherit the block."""
     method = context.get_start_method()
     if os.name == "posix" and method != "fork":
-        from multiprocessing import forkserver, resource_tracker
-
         resource_tracker.ensure_running()
         if method == "forkserver":
             # Once for all children, unless somebody has asked for other modules or started the server before.
             if getattr(forkserver._forkserver, "_preload_modules", None) == ["__main__"]:
                 forkserver.set_forkserver_preload(["__main__", child_side.__name__])
             forkserver.ensure_running()
-
-
-def _forkserver_pid() -> int | None:
-    from multiprocessing import forkserver
-
-    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
-    return pid
-
-
-def _kill_forkserver(pid: int) -> None:
-    from multiprocessing import forkserver
-
-    os.kill(pid, signal.SIGKILL)
-    forkserver._forkserver._stop()  # type: ignore[attr-defined] # forgets it, once it is gone
 
 
 def _send_and_close(sender: Connection, data: bytes) -> None:
