@@ -444,11 +444,7 @@ class _MessageExperiment(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.messages * self.payload > 256 * MIB:
-            raise ValueError(
-                f"messages × payload must be at most 256 MiB, not {self.messages:,} × {self.payload:,} bytes "
-                f"= {self.messages * self.payload / MIB:,.0f} MiB: lower messages or payload"
-            )
+        check_product(256, "MiB", MIB, "bytes", messages=self.messages, payload=self.payload)
 
     @property
     def steps(self) -> int:
@@ -579,7 +575,7 @@ class QueuePlaces(_MessageExperiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_duration(messages=self.messages, pause=self.pause, seconds=20)
+        check_product(20, "seconds", 1000, "ms", messages=self.messages, pause=self.pause)
 
     @property
     def description(self) -> str:
@@ -809,7 +805,7 @@ class WorkerPool(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_duration(tasks=self.tasks, length=self.length, seconds=10)
+        check_product(10, "seconds", 1000, "ms", tasks=self.tasks, length=self.length)
 
     @property
     def steps(self) -> int:
@@ -1047,14 +1043,27 @@ def plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
-def check_duration(*, seconds: int, **parameters: int) -> None:
-    """Raise ValueError when a count, times the milliseconds that each takes, is over some seconds."""
-    (many, count), (each, milliseconds) = parameters.items()
-    taken = count * milliseconds / 1000
-    if taken > seconds:
+def check_product(limit: int, unit: str, parts: int, part: str, **parameters: int) -> None:
+    """Raise ValueError when a count, times what each takes, is over a limit.
+
+    Parameters
+    ----------
+    limit : int
+        The most allowed, in the unit.
+    unit, part : str
+        What the limit is in, and what each takes: "seconds" and "ms" for example.
+    parts : int
+        How many of the one make the other.
+    **parameters
+        The count, and how many parts each takes, by the names of the two parameters.
+    """
+    (many, count), (each, size) = parameters.items()
+    total = count * size / parts
+    if total > limit:
+        shown = total if total < 1000 else round(total)
         raise ValueError(
-            f"{many} × {each} must be at most {seconds} seconds, not {count:,} × {milliseconds} ms "
-            f"= {taken:g} seconds: lower {many} or {each}"
+            f"{many} × {each} must be at most {limit} {unit}, not {count:,} × {size:,} {part} "
+            f"= {shown:,.6g} {unit}: lower {many} or {each}"
         )
 
 

@@ -129,7 +129,11 @@ def test_value_that_is_no_choice_is_refused(
 VOLUME = "messages × payload must be at most 256 MiB"
 TOO_MUCH: list[tuple[type[Experiment], dict[str, int], str]] = [
     *((kind, {"messages": 257, "payload": MIB}, VOLUME) for kind in (*WITH_VOLUME, QueuePlaces)),
-    (QueueFlow, {"messages": 100_000, "payload": 2_685}, VOLUME),
+    (
+        QueueFlow,
+        {"messages": 100_000, "payload": 2_685},
+        f"{VOLUME}, not 100,000 × 2,685 bytes = 256.062 MiB: lower messages",
+    ),
     *(
         (
             WorkerPool,
