@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 _PATTERN = bytes(range(256))
 
-Messages = namedtuple("Messages", ("numbers", "size"))
-Messages.__doc__ = """Which messages a worker is called with: made in its process, sent to it as two numbers.
 
-numbers : a range. size : bytes in the payload of each.
-"""
+class Messages(namedtuple("Messages", "numbers size")):
+    """Which messages a worker is called with: made in its process, sent to it as two numbers.
+
+    Attributes
+    ----------
+    numbers : range
+        Their numbers.
+    size : int
+        Bytes in the payload of each.
+    """
 
 
 def payload(size: int) -> bytes:

@@ -27,31 +27,55 @@ SEND, RECEIVE, WRITE, WAIT = 1, 2, 3, 4
 message written (the feeder thread of a queue took it from the deque, and has moved it into the pipe). A wait
 for the next message is never a record: it is noted while it lasts, where RECEIVE is the work on a message."""
 
-Event = namedtuple("Event", ("started", "ended", "number", "operation"))
-Event.__doc__ = """One operation on one message.
 
-started, ended : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
-number : the message's. operation : SEND, RECEIVE or WRITE.
-"""
+class Event(namedtuple("Event", "started ended number operation")):
+    """One operation on one message.
 
-Wait = namedtuple("Wait", ("since", "seen", "line", "call"))
-Wait.__doc__ = """A wait for other processes, without a limit, that still went on when it was seen last.
+    Attributes
+    ----------
+    started, ended : int
+        Nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
+    number : int
+        The message's.
+    operation : int
+        SEND, RECEIVE or WRITE.
+    """
 
-since, seen : nanoseconds of ``time.perf_counter_ns``. line : the line of the program's own.
-call : the library's function that this calls.
-"""
+
+class Wait(namedtuple("Wait", "since seen line call")):
+    """A wait for other processes, without a limit, that still went on when it was seen last.
+
+    Attributes
+    ----------
+    since, seen : int
+        Nanoseconds of ``time.perf_counter_ns``.
+    line : str
+        The line of the program's own.
+    call : str
+        The library's function that this calls.
+    """
+
 
 PLACES = ("put", "deque", "feeder thread", "pipe", "get", "got")
 """Where a message is on its way through a Queue, one after the other: first in a call of put, then in
 the deque, and so on; in a call of get, and at last in the hands of who called it."""
 
-Step = namedtuple("Step", ("time", "what", "place", "process", "thread"))
-Step.__doc__ = """One step on the way of one message.
 
-time : nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
-what : the step, in words. place : one of PLACES, where the message is from now on; None where the step
-does not move it. process, thread : the names of who did it.
-"""
+class Step(namedtuple("Step", "time what place process thread")):
+    """One step on the way of one message.
+
+    Attributes
+    ----------
+    time : int
+        Nanoseconds of ``time.perf_counter_ns``, which agrees across processes.
+    what : str
+        The step, in words.
+    place : str or None
+        One of PLACES, where the message is from now on; None where the step does not move it.
+    process, thread : str
+        The names of who did it.
+    """
+
 
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
