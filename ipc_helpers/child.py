@@ -63,8 +63,8 @@ class Call:
 
     Parameters
     ----------
-    function : callable
-        The worker.
+    function : callable or None
+        The worker; None in a child that is to receive it.
     args : tuple
         Its positional arguments.
     receiver : Connection or None
@@ -77,28 +77,22 @@ class Call:
     """
 
     def __init__(
-        self, function: Callable[..., Any], args: tuple[Any, ...], receiver: Connection | None
+        self, function: Callable[..., Any] | None, args: tuple[Any, ...], receiver: Connection | None
     ) -> None:
         self._function = function
         self._args = args
-        self._receiver = receiver
+        self._receiver: Any = receiver
         self.data = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Runs while the child is started, when queues, connections and locks allow to be pickled.
         self.data = bytes(ForkingPickler.dumps((self._function, self._args)))
-        return _SentCall, (self._receiver,)
+        return Call, (None, (), self._receiver)
 
     def load(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Return the worker and its arguments."""
-        return self._function, self._args
-
-
-class _SentCall:
-    def __init__(self, receiver: Connection) -> None:
-        self._receiver = receiver
-
-    def load(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return the worker and its arguments, which a child receives unless it was forked off."""
+        if self._function is not None:
+            return self._function, self._args
         with self._receiver:
             function, args = pickle.loads(self._receiver.recv_bytes())
         return function, args
