@@ -516,32 +516,21 @@ def _table(result: Result) -> str:
     words = result.experiment.words
     per_second = f"{plural(words.noun)} a second"
     head = ("", words.done[SEND], words.done[RECEIVE], "bytes", "seconds", per_second, "time inside calls")
-    rows = [
-        (
-            total.who,
-            f"{total.sent:,}",
-            f"{total.received:,}",
-            f"{total.payload_bytes:,}",
-            f"{total.seconds:.3f}",
-            f"{count / total.seconds:,.0f}" if (count := total.sent + total.received) > 1 else "",
-            f"{total.seconds_in_calls / total.seconds:.0%}" if total.seconds else "",
-        )
-        for total in result.totals
-    ]
-    whole = (
-        f"all, first {words.done[SEND]} to last {words.done[RECEIVE]}",
-        f"{result.sent:,}",
-        f"{result.received:,}",
-        f"{result.bytes_per_second * result.seconds:,.0f}",
-        f"{result.seconds:.3f}",
-        f"{result.messages_per_second:,.0f}",
-        "",
-    )
+    rows: list[tuple[Any, ...]] = []
+    for total in result.totals:
+        count = total.sent + total.received
+        rate = count / total.seconds if count > 1 else None
+        share = total.seconds_in_calls / total.seconds if total.seconds else None
+        rows.append((total.who, total.sent, total.received, total.payload_bytes, total.seconds, rate, share))
+    whole = f"all, first {words.done[SEND]} to last {words.done[RECEIVE]}"
+    size = result.received * result.experiment.bytes_each
+    rows.append((whole, result.sent, result.received, size, result.seconds, result.messages_per_second, None))
+    forms = ("{:,}", "{:,}", "{:,}", "{:.3f}", "{:,.0f}", "{:.0%}")
     cells = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in head)
-    body = "".join(
-        f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
-        + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row[1:])
-        + "</tr>"
-        for row in (*rows, whole)
-    )
+    body = ""
+    for name, *numbers in rows:
+        shown = zip(forms, numbers, strict=True)
+        texts = ("" if number is None else form.format(number) for form, number in shown)
+        row = "".join(f'<td style="{_CELL}">{text}</td>' for text in texts)
+        body += f'<tr><th scope="row" style="{_CELL}">{name}</th>{row}</tr>'
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
