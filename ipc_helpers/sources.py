@@ -71,7 +71,7 @@ def show_source(*objects: Callable[..., Any]) -> Source:
                     f"show_source takes what is defined at the top level of a module with a file, not {name}"
                 )
         needed = _needed_by(names, statements)
-        nodes = {statements[name] for name in needed if name in statements}
+        nodes = {statements[name] for name in needed}
         for node in sorted(nodes, key=lambda node: node.lineno):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 imports.update(_import_lines(node, needed))
@@ -107,15 +107,14 @@ def _name_of(alias: ast.alias) -> str:
 
 
 def _needed_by(names: list[str], statements: dict[str, ast.stmt]) -> set[str]:
-    """Return the names that some names need, and what those need."""
+    """Return some names with those of the module that they need, and what those need."""
     needed: set[str] = set()
     left = list(names)
     while left:
         name = left.pop()
-        if name not in needed:
+        if name in statements and name not in needed:
             needed.add(name)
-            nodes = ast.walk(statements[name]) if name in statements else ()
-            left += [node.id for node in nodes if isinstance(node, ast.Name)]
+            left += [node.id for node in ast.walk(statements[name]) if isinstance(node, ast.Name)]
     return needed
 
 
