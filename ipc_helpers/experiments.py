@@ -28,7 +28,6 @@ from ipc_helpers.processes import (
     ProcessGroup,
     ProcessGroupError,
     WorkerError,
-    checked_deadline,
     start_methods,
 )
 from ipc_helpers.recorder import Messages
@@ -131,6 +130,23 @@ class Role(NamedTuple):
     takes: tuple[str, ...]
     does: str
     record: Callable[..., Callable[..., object]] = recorder.calls
+
+    def check(self, name: str, worker: object) -> None:
+        """Raise TypeError, naming the role, when a worker can't be called with what it takes."""
+        takes = ", ".join(self.takes)
+        if not callable(worker):
+            raise TypeError(f"{name} must be a function: {name}({takes}) {self.does}; not {worker!r}")
+        try:
+            signature = inspect.signature(worker)
+        except (TypeError, ValueError):  # some functions written in C don't tell
+            return
+        try:
+            signature.bind(*self.takes)
+        except TypeError:
+            given = ", ".join(signature.parameters)
+            raise TypeError(
+                f"{name} must take ({takes}), not ({given}): {name}({takes}) {self.does}"
+            ) from None
 
 
 class Part(NamedTuple):
@@ -289,7 +305,8 @@ class ProtocolError(ProcessGroupError, RuntimeError):
 class Experiment(ABC):
     """A checked set of parameters that can be run.
 
-    A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them.
+    A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them, and
+    the plural of its messages' noun another: "messages" for example.
     It says in ``roles`` which workers it has, and in ``_parts`` which processes.
 
     Raises
@@ -318,9 +335,10 @@ class Experiment(ABC):
         """How its processes are started."""
 
     @property
-    @abstractmethod
     def steps(self) -> int:
         """How many messages go through it, which are the steps of its progress."""
+        steps: int = getattr(self, plural(self.words.noun))
+        return steps
 
     @property
     @abstractmethod
@@ -383,7 +401,6 @@ class Experiment(ABC):
             without a limit, for half a second: then none can go on. Who computes, sleeps, or waits with a
             limit of its own is not taken for stuck.
         """
-        checked_deadline(deadline)
         self.check_workers(workers)
         context = multiprocessing.get_context(self.start_method)
 
@@ -398,8 +415,6 @@ class Experiment(ABC):
                     error.result = run.result(perf_counter_ns())
                 run.explain(error)
                 raise
-            if progress is not None:
-                progress(self.steps)
             return measured(run.result())
 
     def check_workers(self, workers: Mapping[str, object]) -> None:
@@ -426,11 +441,7 @@ class Experiment(ABC):
                 raise ValueError(
                     f"a worker's role must be {_either(self.roles_here)} in {self}, not {name!r}"
                 )
-            role = self.roles[name]
-            call = f"{name}({', '.join(role.takes)})"
-            if not callable(worker):
-                raise TypeError(f"{name} must be a function: {call} {role.does}; not {worker!r}")
-            _check_call(name, role, worker)
+            self.roles[name].check(name, worker)
             if self.start_method != "fork":
                 _check_import(name, worker, self.start_method)
 
@@ -447,14 +458,13 @@ class _MessageExperiment(Experiment):
         check_product(256, "MiB", MIB, "bytes", messages=self.messages, payload=self.payload)
 
     @property
-    def steps(self) -> int:
-        """How many messages there are to receive."""
-        return self.messages
-
-    @property
     def bytes_each(self) -> int:
         """How many bytes of payload a message has."""
         return self.payload
+
+    @property
+    def _load(self) -> str:
+        return f"{counted(self.messages, 'message')} of {counted(self.payload, 'byte')}"
 
 
 _PRODUCER = Role(
@@ -511,11 +521,8 @@ class QueueFlow(_MessageExperiment):
     def description(self) -> str:
         """What it does, in words and with its numbers."""
         bound = f"maxsize={self.maxsize:,}" if self.maxsize else "no bound"
-        return (
-            f"{counted(self.messages, 'message')} of {counted(self.payload, 'byte')} from "
-            f"{counted(self.producers, 'producer')} to {counted(self.consumers, 'consumer')}, "
-            f"{bound}, {self.start_method}"
-        )
+        ways = f"{counted(self.producers, 'producer')} to {counted(self.consumers, 'consumer')}"
+        return f"{self._load} from {ways}, {bound}, {self.start_method}"
 
     def _parts(self, context: Any) -> Iterator[Part]:
         queue = context.Queue(self.maxsize)
@@ -581,10 +588,7 @@ class QueuePlaces(_MessageExperiment):
     def description(self) -> str:
         """What it does, in words and with its numbers."""
         bound = f"maxsize={self.maxsize:,}" if self.maxsize else "no bound"
-        return (
-            f"{counted(self.messages, 'message')} of {counted(self.payload, 'byte')}, {bound}, "
-            f"a pause of {self.pause} ms after each get, {self.start_method}"
-        )
+        return f"{self._load}, {bound}, a pause of {self.pause} ms after each get, {self.start_method}"
 
     def _parts(self, context: Any) -> Iterator[Part]:
         queue = context.Queue(self.maxsize)
@@ -658,10 +662,7 @@ class PipeExchange(_MessageExperiment):
     def description(self) -> str:
         """What it does, in words and with its numbers."""
         way = "requests and replies over a duplex pipe" if self.duplex else "over a one-way pipe"
-        return (
-            f"{counted(self.messages, 'message')} of {counted(self.payload, 'byte')}, "
-            f"{way}, {self.start_method}"
-        )
+        return f"{self._load}, {way}, {self.start_method}"
 
     @property
     def roles_here(self) -> tuple[str, ...]:
@@ -714,11 +715,6 @@ class ProcessStart(Experiment):
     processes: int = parameter(4, WholeNumber(1, 16, "Processes"))
     argument: int = parameter(0, WholeNumber(0, MIB, "Argument (bytes)", "log2"))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
-
-    @property
-    def steps(self) -> int:
-        """How many processes there are to start."""
-        return self.processes
 
     @property
     def bytes_each(self) -> int:
@@ -806,11 +802,6 @@ class WorkerPool(Experiment):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_product(10, "seconds", 1000, "ms", tasks=self.tasks, length=self.length)
-
-    @property
-    def steps(self) -> int:
-        """How many tasks there are."""
-        return self.tasks
 
     @property
     def description(self) -> str:
@@ -978,28 +969,14 @@ class _Run:
 
     def close(self) -> None:
         """Let go of the records."""
-        with ExitStack() as stack:
-            for track in self._tracks.values():
-                stack.callback(track.close)
+        for track in self._tracks.values():
+            track.close()
 
 
 def _line_that_raised(traceback: str) -> str:
     """Return the innermost line of a worker's own in a traceback; empty where there is none."""
     frames = re.findall(r'^  File "(.+)", line \d+, in .+\n    (.+)', traceback, re.MULTILINE)
     return next((line for file, line in reversed(frames) if not stacks.is_library_file(file)), "")
-
-
-def _check_call(name: str, role: Role, worker: Callable[..., object]) -> None:
-    """Raise TypeError when a worker can't be called with what its role takes."""
-    try:
-        signature = inspect.signature(worker)
-    except (TypeError, ValueError):  # some functions written in C don't tell
-        return
-    try:
-        signature.bind(*role.takes)
-    except TypeError:
-        takes, given = ", ".join(role.takes), ", ".join(signature.parameters)
-        raise TypeError(f"{name} must take ({takes}), not ({given}): {name}({takes}) {role.does}") from None
 
 
 class _Names(pickle.Pickler):
