@@ -99,7 +99,7 @@ class Choice:
 
     def check(self, name: str, value: object) -> None:
         """Raise TypeError or ValueError, naming the parameter, when the value is not allowed."""
-        allowed = " or ".join(map(repr, self.options))
+        allowed = _either(self.options)
         if type(value) is not type(self.options[0]):  # True is no 1 here
             raise TypeError(f"{name} must be {allowed}, not {value!r} of type {type(value).__name__}")
         if value not in self.options:
@@ -1002,8 +1002,8 @@ def _check_import(name: str, worker: object, start_method: str) -> None:
         ) from None
 
 
-def _either(names: Iterable[str]) -> str:
-    return " or ".join(map(repr, names))
+def _either(values: Iterable[object]) -> str:
+    return " or ".join(map(repr, values))
 
 
 def _names(children: Sequence[Child]) -> str:

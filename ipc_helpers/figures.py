@@ -424,8 +424,7 @@ def _draw_depth(axes: Axes, flow: _Flow) -> None:
     bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, _BINS), flow.times) - 1, 0, _BINS - 1)
     most = np.zeros(_BINS)
     first_of_bin = np.flatnonzero(np.diff(bins, prepend=-1))
-    if len(bins):
-        most[bins[first_of_bin]] = np.maximum.reduceat(flow.depth, first_of_bin)
+    most[bins[first_of_bin]] = np.maximum.reduceat(flow.depth, first_of_bin)
     empty = np.setdiff1d(np.arange(_BINS), bins)  # nothing happened there: the depth before it stays
     most[empty] = np.append(0, flow.depth)[np.searchsorted(flow.times, edges[empty], side="right")]
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)

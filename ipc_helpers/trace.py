@@ -264,7 +264,7 @@ class Lane:
     who : str
         The process, "producer 1" for example.
     records : bytes
-        What :meth:`Track.records` returned.
+        What :meth:`Track.read` returned.
     ending : str
         How the process ended, or where it still was, "returned" or "was still in get" for example.
     unfinished : dict of int to int
