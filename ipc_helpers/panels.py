@@ -431,12 +431,9 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self.status.value = f'<div role="status">{html.escape(words)}{code}</div>'
 
     def _say_error(self, words: str, details: str = "") -> None:
-        more = (
-            f"<details><summary>Details</summary><pre>{html.escape(details)}</pre></details>"
-            if details
-            else ""
-        )
-        self.status.value = f'<div role="alert" style="{_ERROR}">{html.escape(words)}{more}</div>'
+        if details:
+            details = f"<details><summary>Details</summary><pre>{html.escape(details)}</pre></details>"
+        self.status.value = f'<div role="alert" style="{_ERROR}">{html.escape(words)}{details}</div>'
 
     def __repr__(self) -> str:
         return f"<Panel for {type(self._first).__name__}: {', '.join(self._rules)}>"
