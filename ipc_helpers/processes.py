@@ -105,7 +105,6 @@ class DeadlineError(ProcessGroupError, TimeoutError):
     """
 
     def __init__(self, deadline: float, stacks: dict[str, str]) -> None:
-        self.deadline = deadline
         self.stacks = stacks
         many = f"{len(stacks)} workers were" if len(stacks) > 1 else f"{next(iter(stacks))} was"
         parts = [f"{many} still running after {deadline:g} s"]
@@ -517,22 +516,13 @@ class ProcessGroup:
             undo.callback(os.unlink, file.name)
             undo.enter_context(file)
             call = child_side.Call(function, args, receiver)
-            failure = ""
-            try:
-                process = self.context.Process(  # type: ignore[attr-defined]
-                    target=child_side.run,
-                    args=(call, to_parent, file.name, self._ends_at),
-                    name=name,
-                    daemon=True,
-                )
-                self._start_process(process, name)
-            except ProcessGroupError:
-                raise
-            except Exception as error:
-                # Only the text: the exception's frames would keep the arguments, queues too, alive.
-                failure = f"{name} could not be started: {type(error).__name__}: {error}"
-            if failure:
-                raise StartError(failure)
+            process = self.context.Process(  # type: ignore[attr-defined]
+                target=child_side.run,
+                args=(call, to_parent, file.name, self._ends_at),
+                name=name,
+                daemon=True,
+            )
+            self._start_process(process, name)
             undo.pop_all()
         child = Child(name, process.pid, process, call, from_child, file, self._ends_at)
         return child, call, sender
@@ -540,14 +530,15 @@ class ProcessGroup:
     def _start_process(self, process: BaseProcess, name: str) -> None:
         """Start a process, for whose forkserver, where that is not known to answer, one waits in a thread."""
         global _server_that_answered
-        failed: list[Exception] = []
+        failures: list[str] = []
 
         def start() -> None:
             try:
                 with _sigint_blocked():
                     process.start()
             except Exception as error:
-                failed.append(error)
+                # Only the text: the exception's frames would keep the arguments, queues too, alive.
+                failures.append(f"{type(error).__name__}: {error}")
 
         server = None
         if self.context.get_start_method() == "forkserver":
@@ -562,8 +553,8 @@ class ProcessGroup:
                 forkserver._forkserver._stop()  # type: ignore[attr-defined] # forgets it, once it is gone
                 starting.join(_KILLED_WITHIN)
                 self._raise_if_late(name)
-        if failed:
-            raise failed.pop()
+        if failures:
+            raise StartError(f"{name} could not be started: {failures[0]}")
         _server_that_answered = server or _server_that_answered
 
     def _running(self) -> list[Child]:
