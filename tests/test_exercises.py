@@ -138,7 +138,7 @@ def test_each_exercise_is_in_one_notebook() -> None:
 
 
 def test_student_copies_are_up_to_date() -> None:
-    assert make_student_copies.main(["--check"]) == 0, "run tests/make_student_copies.py"
+    assert make_student_copies.main(["--check"]) == 0, "run tests/tools/make_student_copies.py"
 
 
 # The students' copies, run as they are.

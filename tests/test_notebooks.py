@@ -114,9 +114,9 @@ def compares_its_outputs(chapter: Chapter) -> Iterator[str]:
 def is_as_refreshed(chapter: Chapter) -> Iterator[str]:
     notebook = chapter.notebook
     if refresh_outputs.hash_of_outputs(notebook) != refresh_outputs.code_hash(notebook):
-        yield "the code changed since its outputs were stored: run tests/refresh_outputs.py"
+        yield "the code changed since its outputs were stored: run tests/tools/refresh_outputs.py"
     elif refresh_outputs.as_text(notebook) != refresh_outputs.as_text(tidy_copy(notebook)):
-        yield "something differs by machine or by run: run tests/refresh_outputs.py"
+        yield "something differs by machine or by run: run tests/tools/refresh_outputs.py"
 
 
 def fails_only_where_it_says_so(chapter: Chapter) -> Iterator[str]:

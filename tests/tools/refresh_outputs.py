@@ -1,6 +1,6 @@
 """Run notebooks in a fresh kernel and store their outputs.
 
-    .uv/bin/uv run python tests/refresh_outputs.py [--all] [NOTEBOOK ...]
+    .uv/bin/uv run python tests/tools/refresh_outputs.py [--all] [NOTEBOOK ...]
 
 Without a name, every chapter and every notebook of solutions is run. All outputs in a file come from one
 run of the code in that file. A file is written when its code changed since that run, or when an output that
@@ -34,7 +34,7 @@ from nbval.plugin import coalesce_streams, find_comment_markers, find_metadata_t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 VIEW = "application/vnd.jupyter.widget-view+json"
 CELL_SECONDS = 120

@@ -1,6 +1,6 @@
 """Measure a class on one server: many kernels at once, each runs a chapter and its exercises.
 
-    .uv/bin/uv run python tests/measure_classroom.py [--students 30]
+    .uv/bin/uv run python tests/tools/measure_classroom.py [--students 30]
 
 Runs one student alone, then all at once, and prints the time of each and the memory a student: the figures
 in TEACHING.md. Fails when a cell of anybody's does, when a check does not say "Right", or a process is left.

@@ -1,6 +1,6 @@
 """Take the README's picture: chapter 02 in a real JupyterLab, its panel after two runs.
 
-.uv/bin/uv run python tests/take_screenshot.py
+.uv/bin/uv run python tests/tools/take_screenshot.py
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab import Lab, browser, find_browser, panel_of, run_all, set_boxes
 from playwright.sync_api import sync_playwright
 
-PICTURE = Path(__file__).resolve().parent.parent / "notebooks" / "images" / "panel.png"
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = ROOT / "notebooks" / "images" / "panel.png"
 
 
 def main() -> int:
+    sys.path.append(str(ROOT / "tests" / "support"))
+    from lab import Lab, browser, find_browser, panel_of, run_all, set_boxes
+
     path = find_browser()
     if path is None:
         print("no Chromium, Chrome or Edge was found")

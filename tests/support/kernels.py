@@ -17,11 +17,11 @@ import psutil
 from jupyter_client.manager import KernelManager
 from leftovers import library_processes
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
-from refresh_outputs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).resolve().parents[2]
 AMPLE = 60.0  # seconds that a cell may take
 SOON = 10.0  # seconds: far more than an end takes
 

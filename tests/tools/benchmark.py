@@ -1,6 +1,6 @@
 """Measure what the package costs, as ratios within one interleaved run.
 
-    .uv/bin/uv run python tests/benchmark.py [--rounds N] [--parts abcd] [--against PATH]
+    .uv/bin/uv run python tests/tools/benchmark.py [--rounds N] [--parts abcd] [--against PATH]
 
 It prints four tables: how long a ProcessGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow and PipeExchange are with their records, against a bare loop over the same
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     Trees = dict[str, Callable[..., float]]  # what asks each tree's interpreter for a measurement
     Values = dict[str, list[float]]
 
-TESTS = Path(__file__).resolve().parent
+TOOLS = Path(__file__).resolve().parent
+ROOT = TOOLS.parents[1]
 KINDS: dict[str, dict[str, int]] = {
     "Queue": {"maxsize": 0},
     "Queue, maxsize=64": {"maxsize": 64},
@@ -56,7 +57,7 @@ def main() -> int:
     parser.add_argument("--against", type=tree, metavar="PATH", help="another checkout, for parts a, b and c")
     options = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}, {sys.platform}; median (quartiles)")
-    roots = {"this": TESTS.parent} | ({"other": options.against} if options.against else {})
+    roots = {"this": ROOT} | ({"other": options.against} if options.against else {})
     with contextlib.ExitStack() as stack:
         trees = {name: stack.enter_context(running(root)) for name, root in roots.items()}
         if "a" in options.parts:
@@ -83,9 +84,9 @@ def tree(path: str) -> Path:
 
 def python(root: Path, code: str, *arguments: str) -> dict[str, Any]:
     """Return what Popen needs for code that has this module, and the package of a tree."""
-    paths = os.pathsep.join(map(str, (root, TESTS)))  # they come before an editable install
+    folders = root, TOOLS, TOOLS.with_name("support")  # they come before an editable install
     command = [sys.executable, "-P", "-c", f"import sys, benchmark; {code}", *arguments]
-    return {"args": command, "env": {**os.environ, "PYTHONPATH": paths}}
+    return {"args": command, "env": {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}}
 
 
 @contextlib.contextmanager
@@ -370,4 +371,4 @@ if __name__ == "__main__":
         # Compiled once, as for a reader: some machines forbid to keep bytecode, and each child would compile.
         os.environ["PYTHONPYCACHEPREFIX"] = folder
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        sys.exit(subprocess.call(**python(TESTS.parent, "sys.exit(benchmark.main())", *sys.argv[1:])))
+        sys.exit(subprocess.call(**python(ROOT, "sys.exit(benchmark.main())", *sys.argv[1:])))

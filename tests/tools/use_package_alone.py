@@ -1,6 +1,6 @@
 """Use the package where nothing but its wheel is installed; .ci/run calls this in such an environment.
 
-    EMPTY/bin/python -I tests/use_package_alone.py
+    EMPTY/bin/python -I tests/tools/use_package_alone.py
 
 Fails when another package is there, when something that needs Python alone does not work, or when a panel
 or a figure does not say what to install.

@@ -1,6 +1,6 @@
 """Make the notebooks in notebooks/exercises from those in notebooks/solutions.
 
-    .uv/bin/uv run python tests/make_student_copies.py [--check]
+    .uv/bin/uv run python tests/tools/make_student_copies.py [--check]
 
 What stands between the lines ``### BEGIN SOLUTION`` and ``### END SOLUTION`` becomes the line that a check
 takes for "not yet written", as nbgrader does; outputs are cleared. All else is the same, so the same

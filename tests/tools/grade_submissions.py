@@ -1,6 +1,6 @@
 """Grade five submissions of the exercises on queues with nbgrader, from the hand-out to the scores.
 
-    .uv/bin/uv run --isolated --no-default-groups --group classroom python tests/grade_submissions.py
+    .uv/bin/uv run --isolated --no-default-groups --group classroom python tests/tools/grade_submissions.py
 
 Makes a course in a temporary folder, runs nbgrader's own commands in it, and says how long each took. Fails
 when a score is not the expected one, or when a process is left. TEACHING.md says what a teacher does by hand.
@@ -24,7 +24,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 CHAPTER = "02-queue"
 ASSIGNMENT = "queue"
