@@ -11,43 +11,45 @@ from __future__ import annotations
 # Type checkers take the branch, the interpreter does not: importing typing would cost every child time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ipc_helpers.checks import check as check
-    from ipc_helpers.diagnosis import Diagnosis as Diagnosis
-    from ipc_helpers.diagnosis import diagnose as diagnose
-    from ipc_helpers.experiments import PipeExchange as PipeExchange
-    from ipc_helpers.experiments import ProcessStart as ProcessStart
-    from ipc_helpers.experiments import ProtocolError as ProtocolError
-    from ipc_helpers.experiments import QueueFlow as QueueFlow
-    from ipc_helpers.experiments import QueuePlaces as QueuePlaces
-    from ipc_helpers.experiments import Result as Result
-    from ipc_helpers.experiments import WorkerPool as WorkerPool
-    from ipc_helpers.figures import Picture as Picture
-    from ipc_helpers.figures import draw as draw
-    from ipc_helpers.figures import draw_journey as draw_journey
-    from ipc_helpers.panels import Panel as Panel
-    from ipc_helpers.processes import Cancelled as Cancelled
-    from ipc_helpers.processes import Child as Child
-    from ipc_helpers.processes import DeadlineError as DeadlineError
-    from ipc_helpers.processes import ProcessGroup as ProcessGroup
-    from ipc_helpers.processes import ProcessGroupError as ProcessGroupError
-    from ipc_helpers.processes import StartError as StartError
-    from ipc_helpers.processes import WorkerError as WorkerError
-    from ipc_helpers.scripts import run_script as run_script
-    from ipc_helpers.sources import Source as Source
-    from ipc_helpers.sources import show_source as show_source
-    from ipc_helpers.xray import XRay as XRay
-    from ipc_helpers.xray import XRayError as XRayError
+    from ipc_helpers.child.xray import XRay as XRay
+    from ipc_helpers.child.xray import XRayError as XRayError
+    from ipc_helpers.diagnosis.diagnose import Diagnosis as Diagnosis
+    from ipc_helpers.diagnosis.diagnose import diagnose as diagnose
+    from ipc_helpers.diagnosis.run_script import run_script as run_script
+    from ipc_helpers.experiments.experiment import PipeExchange as PipeExchange
+    from ipc_helpers.experiments.experiment import ProcessStart as ProcessStart
+    from ipc_helpers.experiments.experiment import ProtocolError as ProtocolError
+    from ipc_helpers.experiments.experiment import QueueFlow as QueueFlow
+    from ipc_helpers.experiments.experiment import QueuePlaces as QueuePlaces
+    from ipc_helpers.experiments.experiment import Result as Result
+    from ipc_helpers.experiments.experiment import WorkerPool as WorkerPool
+    from ipc_helpers.group.worker_group import Cancelled as Cancelled
+    from ipc_helpers.group.worker_group import Child as Child
+    from ipc_helpers.group.worker_group import DeadlineError as DeadlineError
+    from ipc_helpers.group.worker_group import ProcessGroup as ProcessGroup
+    from ipc_helpers.group.worker_group import ProcessGroupError as ProcessGroupError
+    from ipc_helpers.group.worker_group import StartError as StartError
+    from ipc_helpers.group.worker_group import WorkerError as WorkerError
+    from ipc_helpers.ui.check_exercise import check as check
+    from ipc_helpers.ui.figures import Picture as Picture
+    from ipc_helpers.ui.figures import draw as draw
+    from ipc_helpers.ui.figures import draw_journey as draw_journey
+    from ipc_helpers.ui.panel import Panel as Panel
+    from ipc_helpers.ui.show_source import Source as Source
+    from ipc_helpers.ui.show_source import show_source as show_source
 
 _NAMES = {
-    "checks": "check",
-    "diagnosis": "Diagnosis diagnose",
-    "experiments": "PipeExchange ProcessStart ProtocolError QueueFlow QueuePlaces Result WorkerPool",
-    "figures": "Picture draw draw_journey",
-    "panels": "Panel",
-    "processes": "Cancelled Child DeadlineError ProcessGroup ProcessGroupError StartError WorkerError",
-    "scripts": "run_script",
-    "sources": "Source show_source",
-    "xray": "XRay XRayError",
+    "child.xray": "XRay XRayError",
+    "diagnosis.diagnose": "Diagnosis diagnose",
+    "diagnosis.run_script": "run_script",
+    "experiments.experiment": "PipeExchange ProcessStart ProtocolError QueueFlow QueuePlaces Result "
+    "WorkerPool",
+    "group.worker_group": "Cancelled Child DeadlineError ProcessGroup ProcessGroupError StartError "
+    "WorkerError",
+    "ui.check_exercise": "check",
+    "ui.figures": "Picture draw draw_journey",
+    "ui.panel": "Panel",
+    "ui.show_source": "Source show_source",
 }  # of each module, those that are public
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = sorted(_HOME)
@@ -68,7 +70,7 @@ def load_ipython_extension(ipython: object) -> None:
     """Bring the cell magic ``%%worker`` into a notebook; IPython calls this for ``%load_ext ipc_helpers``."""
     from importlib import import_module
 
-    import_module(f"{__name__}.worker_cells").load(ipython)
+    import_module(f"{__name__}.ui.worker_cells").load(ipython)
 
 
 def __dir__() -> list[str]:

@@ -28,9 +28,9 @@ from lab import (
 from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, WorkerPool
-from ipc_helpers.experiments import Experiment, WholeNumber
-from ipc_helpers.panels import stops
+from ipc_helpers.experiments.experiment import Experiment, WholeNumber
 from ipc_helpers.trace import RECEIVE, SEND
+from ipc_helpers.ui.panel import stops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

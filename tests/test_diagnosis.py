@@ -19,7 +19,8 @@ import diagnosed_workers as programs
 import psutil
 import pytest
 
-from ipc_helpers import Diagnosis, StartError, diagnose, stacks
+from ipc_helpers import Diagnosis, StartError, diagnose
+from ipc_helpers.child import stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -314,16 +315,16 @@ def test_a_free_threaded_python_is_refused_before_anything_starts(monkeypatch: p
 @pytest.mark.parametrize(
     ("below", "expected"),
     [
-        ("ipc_helpers/workers/queues.py", False),
-        ("ipc_helpers/journey.py", False),
-        ("ipc_helpers/recorder.py", True),
+        ("ipc_helpers/workers/queue_workers.py", False),
+        ("ipc_helpers/child/journey.py", False),
+        ("ipc_helpers/child/recorder.py", True),
         ("json/decoder.py", True),
     ],
 )
 def test_the_packages_workers_are_programs_also_where_it_is_installed_below_the_library(
     below: str, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(stacks.__file__).parent.parent
+    folder = Path(stacks.__file__).parents[2]
     monkeypatch.setattr(stacks, "_LIBRARY", str(folder))
     code = compile("def work():\n    yield\n", str(folder / below), "exec")
     exec(code, names := {})

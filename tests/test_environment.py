@@ -18,8 +18,9 @@ import pytest
 import refresh_outputs
 from nbclient import NotebookClient
 
-from ipc_helpers import DeadlineError, ProcessGroup, environment
-from ipc_helpers.environment import NOTE, PROBLEM, Environment, Finding, check_environment
+from ipc_helpers import DeadlineError, ProcessGroup
+from ipc_helpers.ui import check_machine
+from ipc_helpers.ui.check_machine import NOTE, PROBLEM, Environment, Finding, check_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,11 +153,11 @@ def test_where_the_package_is_used_but_not_installed_names_of_packages_are_told(
     monkeypatch.setattr(*NOT_INSTALLED)
     monkeypatch.setattr(*without("matplotlib"))
     expected = 'figures need matplotlib: python -m pip install "matplotlib"'
-    assert environment.what_to_install("figures") == expected
+    assert check_machine.what_to_install("figures") == expected
 
 
 def test_a_child_is_tried_where_processes_can_not_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ipc_helpers.processes", None)  # as in a browser's Python
+    monkeypatch.setitem(sys.modules, "ipc_helpers.group.worker_group", None)  # as in a browser's Python
     found = check_environment()
     assert not found.child_answered
     assert "ModuleNotFoundError" in finding(found, "A child process").words

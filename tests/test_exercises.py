@@ -15,21 +15,21 @@ import refresh_outputs
 from exercise_cases.facts import FACTS
 from make_student_copies import EXERCISES, SOLUTIONS
 
-from ipc_helpers import checks, worker_cells
+from ipc_helpers.ui import check_exercise, worker_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from exercise_cases import Cases, Changes
 
-    from ipc_helpers.checks import Verdict
+    from ipc_helpers.ui.check_exercise import Verdict
 
 MODULES = {path.stem: path for path in sorted(SOLUTIONS.glob("*.ipynb"))}
 COPIES = sorted(EXERCISES.glob("*.ipynb"))
-KNOWN = checks.exercises()
+KNOWN = check_exercise.exercises()
 CASES: dict[str, Cases] = {}
-for module in checks.CHAPTERS:
-    CASES |= import_module(f"exercise_cases.{module}").CASES
+for chapter in check_exercise.CHAPTERS:
+    CASES |= import_module(f"exercise_cases.{chapter}_cases").CASES
 MAGIC = "%%worker\n"
 AT_ONCE = 6  # trials that run beside each other: they wait more than they compute
 
@@ -80,7 +80,7 @@ def verdicts() -> dict[str, Verdict]:
     cells |= {name: (key, cell_of(key, cell)) for name, (key, cell) in OTHERS.items()}
     todo = [(name, KNOWN[key], worker_cells.define(source)) for name, (key, source) in cells.items()]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        said = pool.map(lambda item: checks.run(item[1], item[2]), todo)
+        said = pool.map(lambda item: check_exercise.run(item[1], item[2]), todo)
         return {name: verdict for (name, _, _), verdict in zip(todo, said, strict=True)}
 
 
@@ -103,7 +103,7 @@ def test_another_correct_way_passes(name: str, verdicts: dict[str, Verdict]) -> 
 
 @pytest.mark.parametrize(("key", "facts", "says"), FACTS)
 def test_plain_facts_get_their_sentence(key: str, facts: dict[str, Any], says: str) -> None:
-    verdict = checks.judged(KNOWN[key], SOLVED[key], facts)
+    verdict = check_exercise.judged(KNOWN[key], SOLVED[key], facts)
     assert says in verdict.text
     assert not verdict.right
     assert verdict.line is not None
@@ -116,8 +116,8 @@ def test_an_unwritten_worker_is_told_before_anything_starts(
     def start(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("a process was to be started")
 
-    monkeypatch.setattr(checks, "diagnose", start)
-    verdict = checks.run(KNOWN[key], worker_cells.define(UNSOLVED[key]))
+    monkeypatch.setattr(check_exercise, "diagnose", start)
+    verdict = check_exercise.run(KNOWN[key], worker_cells.define(UNSOLVED[key]))
     assert verdict.text.startswith("Not yet written: line ")
     assert verdict.line is not None
     assert "NotImplementedError" in UNSOLVED[key].splitlines()[verdict.line - 2]
@@ -197,13 +197,13 @@ def environment(process: psutil.Process) -> dict[str, str]:
     ],
 )
 def test_a_cell_that_cannot_be_tried_is_told_why(source: str, says: str, line: int | None) -> None:
-    verdict = checks.run(KNOWN["02.1"], worker_cells.define(source))
+    verdict = check_exercise.run(KNOWN["02.1"], worker_cells.define(source))
     assert says in verdict.text
     assert (verdict.right, verdict.line) == (False, line)
 
 
 def test_a_cell_that_was_not_run() -> None:
-    assert checks.run(KNOWN["02.1"], None).text == (
+    assert check_exercise.run(KNOWN["02.1"], None).text == (
         "Not yet run: no cell has defined send_numbers. Run the exercise's worker cell, then this one."
     )
 
@@ -211,7 +211,7 @@ def test_a_cell_that_was_not_run() -> None:
 @pytest.mark.parametrize(("key", "error"), [("2.1", ValueError), ("02.9", ValueError), (2.1, TypeError)])
 def test_an_unknown_exercise_is_refused(key: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"key must be .*not"):
-        checks.check(key)
+        check_exercise.check(key)
 
 
 # Under nbgrader.
@@ -219,10 +219,10 @@ def test_an_unknown_exercise_is_refused(key: Any, error: type[Exception]) -> Non
 
 def test_a_wrong_answer_raises_under_nbgrader_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = worker_cells.define(UNSOLVED["02.1"])
-    assert not checks.run(KNOWN["02.1"], cell).right
+    assert not check_exercise.run(KNOWN["02.1"], cell).right
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    with pytest.raises(checks.NotRightError, match="Not yet written"):
-        checks.run(KNOWN["02.1"], cell)
+    with pytest.raises(check_exercise.NotRightError, match="Not yet written"):
+        check_exercise.run(KNOWN["02.1"], cell)
 
 
 # Nothing is left.
@@ -236,5 +236,5 @@ def test_a_check_leaves_nothing(name: str, nothing_left: Path) -> None:
         "stuck": CASES[key].mutants["joins first"].cell,
         "raises": {"    return total": "    return total / 0"},
     }[name]
-    verdict = checks.run(KNOWN[key], worker_cells.define(cell_of(key, change)))
+    verdict = check_exercise.run(KNOWN[key], worker_cells.define(cell_of(key, change)))
     assert verdict.right is (name == "right"), verdict.text

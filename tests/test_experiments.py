@@ -17,8 +17,8 @@ from typing import Any
 import own_workers
 import pytest
 
-from ipc_helpers import recorder
-from ipc_helpers.experiments import (
+from ipc_helpers.child import recorder
+from ipc_helpers.experiments.experiment import (
     MIB,
     Choice,
     Experiment,
@@ -34,7 +34,7 @@ from ipc_helpers.experiments import (
     measured,
     shares,
 )
-from ipc_helpers.processes import (
+from ipc_helpers.group.worker_group import (
     Cancelled,
     DeadlineError,
     ProcessGroup,

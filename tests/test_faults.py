@@ -39,14 +39,14 @@ from ipc_helpers import (
     WorkerError,
     WorkerPool,
 )
-from ipc_helpers.experiments import Experiment
-from ipc_helpers.processes import start_methods
+from ipc_helpers.experiments.experiment import Experiment
+from ipc_helpers.group.worker_group import start_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ipc_helpers.processes import Child
+    from ipc_helpers.group.worker_group import Child
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 

@@ -16,11 +16,28 @@ import numpy as np
 import pytest
 from prose import images
 
-from ipc_helpers import figures
-from ipc_helpers.experiments import Experiment, PipeExchange, ProcessStart, QueueFlow, QueuePlaces, Result
-from ipc_helpers.figures import Picture, Size, _drawing, _figure, _flow, _svg, draw, draw_journey, draw_soon
-from ipc_helpers.processes import start_methods
+from ipc_helpers.experiments.experiment import (
+    Experiment,
+    PipeExchange,
+    ProcessStart,
+    QueueFlow,
+    QueuePlaces,
+    Result,
+)
+from ipc_helpers.group.worker_group import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
+from ipc_helpers.ui import figures
+from ipc_helpers.ui.figures import (
+    Picture,
+    Size,
+    _drawing,
+    _figure,
+    _flow,
+    _svg,
+    draw,
+    draw_journey,
+    draw_soon,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

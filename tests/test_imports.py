@@ -14,7 +14,7 @@ import group_workers
 import pytest
 
 import ipc_helpers
-from ipc_helpers.processes import start_methods
+from ipc_helpers.group.worker_group import start_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,29 +22,12 @@ if TYPE_CHECKING:
 PACKAGE = Path(ipc_helpers.__file__).parent
 CHILD, PARENT, VIEW = range(3)
 FLOORS = {
-    "ipc_helpers": CHILD,
-    "ipc_helpers.child": CHILD,
-    "ipc_helpers.exercises": CHILD,
-    "ipc_helpers.observed": CHILD,
-    "ipc_helpers.journey": CHILD,
-    "ipc_helpers.recorder": CHILD,
-    "ipc_helpers.stacks": CHILD,
-    "ipc_helpers.trace": CHILD,
-    "ipc_helpers.workers": CHILD,
-    "ipc_helpers.xray": CHILD,
-    "ipc_helpers.causes": PARENT,
-    "ipc_helpers.diagnosis": PARENT,
-    "ipc_helpers.processes": PARENT,
-    "ipc_helpers.checks": VIEW,
-    "ipc_helpers.environment": VIEW,
-    "ipc_helpers.experiments": PARENT,
-    "ipc_helpers.scripts": PARENT,
-    "ipc_helpers.sources": VIEW,
-    "ipc_helpers.worker_cells": VIEW,
-    "ipc_helpers.figures": VIEW,
-    "ipc_helpers.panels": VIEW,
+    **dict.fromkeys(("ipc_helpers", "ipc_helpers.trace"), CHILD),
+    **dict.fromkeys(("ipc_helpers.workers", "ipc_helpers.child", "ipc_helpers.exercises"), CHILD),
+    **dict.fromkeys(("ipc_helpers.group", "ipc_helpers.experiments", "ipc_helpers.diagnosis"), PARENT),
+    "ipc_helpers.ui": VIEW,
 }
-"""A module, or a package with all modules in it, and its floor."""
+"""A room, with all modules in it, and its floor."""
 
 
 def run(code: str) -> str:
@@ -91,12 +74,12 @@ def test_package_imports_the_standard_library_alone(loaded_at_start: set[str]) -
 @pytest.mark.parametrize("start_method", [method for method in start_methods() if method != "fork"])
 def test_child_loads_the_standard_library_alone(start_method: str, loaded_at_start: set[str]) -> None:
     loaded = set(run_script(group_workers.run_modules_of_a_child, start_method).split()) - loaded_at_start
-    assert {"ipc_helpers.child", "ipc_helpers.trace", "ipc_helpers.workers.queues"} <= loaded
+    assert {"ipc_helpers.child.entry", "ipc_helpers.trace", "ipc_helpers.workers.queue_workers"} <= loaded
     assert outsiders(loaded) == set()
     # These would be outsiders too. They are named here for what each would cost every child.
     assert {"ipywidgets", "matplotlib", "IPython", "numpy"}.isdisjoint(loaded)
     assert "dataclasses" not in loaded, "it takes longer to import than all of the child part"
-    assert {"ipc_helpers.processes", "ipc_helpers.experiments"}.isdisjoint(loaded)
+    assert {"ipc_helpers.group.worker_group", "ipc_helpers.experiments.experiment"}.isdisjoint(loaded)
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -188,7 +171,11 @@ def test_module_imports_from_its_floor_or_below(module: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [module for module in MODULES if floor_of(module) in (CHILD, PARENT) or module == "ipc_helpers.checks"],
+    [
+        module
+        for module in MODULES
+        if floor_of(module) in (CHILD, PARENT) or module == "ipc_helpers.ui.check_exercise"
+    ],
 )
 def test_child_and_parent_import_the_standard_library_alone(module: str) -> None:
     """A check does, too: it needs no more than diagnose."""

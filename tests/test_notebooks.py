@@ -22,8 +22,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from prose import broken_links, headings, images, without_code
 from refresh_outputs import as_python, code_cells, find_chapters, find_solutions, is_compared
 
-from ipc_helpers import experiments, journey, show_source
-from ipc_helpers.workers import pipes, queues
+import ipc_helpers
+from ipc_helpers import show_source
+from ipc_helpers.child import journey
+from ipc_helpers.workers import pipe_workers, queue_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -241,7 +243,7 @@ def shows_each_worker_first(chapter: Chapter) -> Iterator[str]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 started = [getattr(modules.get(node.value.id), node.attr, None)]
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                kind = getattr(experiments, node.func.id, None)
+                kind = getattr(ipc_helpers, node.func.id, None)
                 started = [role.worker for role in getattr(kind, "roles", {}).values()]
             for worker in started:
                 if (inspect.isfunction(worker) or inspect.isclass(worker)) and worker not in shown:
@@ -347,11 +349,13 @@ def test_each_chapter_but_the_first_has_exercises() -> None:
 
 
 def test_the_queue_chapter_calls_every_method() -> None:
-    assert list(uses_in_compared_cells(read(QUEUE_CHAPTER), queues, QUEUE_METHODS)) == []
+    assert list(uses_in_compared_cells(read(QUEUE_CHAPTER), queue_workers, QUEUE_METHODS)) == []
 
 
 def test_the_pipe_chapter_calls_every_method_and_reads_every_property() -> None:
-    missing = uses_in_compared_cells(read(PIPE_CHAPTER), pipes, CONNECTION_METHODS, CONNECTION_PROPERTIES)
+    missing = uses_in_compared_cells(
+        read(PIPE_CHAPTER), pipe_workers, CONNECTION_METHODS, CONNECTION_PROPERTIES
+    )
     assert list(missing) == []
 
 
@@ -389,9 +393,9 @@ def test_a_check_finds_what_breaks_its_rule(check: Callable[[Chapter], Iterator[
 
 def test_a_method_that_is_not_called_in_a_compared_cell_is_found_out() -> None:
     ignored = {"metadata": {"tags": ["nbval-ignore-output"]}}
-    cells = "box.put(1)", "handler = box.get; print(end.closed)", "group.start(queues.get_one, box, 1)"
+    cells = "box.put(1)", "handler = box.get; print(end.closed)", "group.start(queue_workers.get_one, box, 1)"
     found = uses_in_compared_cells(
-        chapter_of(*cells, **ignored), queues, ["put", "get"], ["closed", "readable"]
+        chapter_of(*cells, **ignored), queue_workers, ["put", "get"], ["closed", "readable"]
     )
     assert list(found) == ["put is not called in a compared cell", "readable is not read in a compared cell"]
 

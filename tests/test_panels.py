@@ -27,9 +27,9 @@ from ipc_helpers import (
     figures,
     worker_cells,
 )
-from ipc_helpers.experiments import Choice, Experiment, WholeNumber, parameter
-from ipc_helpers.panels import stops
-from ipc_helpers.processes import start_methods
+from ipc_helpers.experiments.experiment import Choice, Experiment, WholeNumber, parameter
+from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.ui.panel import stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable

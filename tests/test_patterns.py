@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipc_helpers.processes import ProcessGroup, WorkerError, start_methods
-from ipc_helpers.workers import patterns
+from ipc_helpers.group.worker_group import ProcessGroup, WorkerError, start_methods
+from ipc_helpers.workers import pattern_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +36,11 @@ def let_go(*queues: Any) -> None:
 def test_each_consumer_ends_with_its_sentinel(context: BaseContext) -> None:
     numbers, seen = context.Queue(), context.Queue()
     with ProcessGroup(context, deadline=AMPLE) as group:
-        producers = [group.start(patterns.put_all, numbers, range(start, start + 10)) for start in (0, 10)]
+        producers = [
+            group.start(pattern_workers.put_all, numbers, range(start, start + 10)) for start in (0, 10)
+        ]
         for _ in range(3):
-            group.start(patterns.get_all, numbers, seen)
+            group.start(pattern_workers.get_all, numbers, seen)
         group.wait(until=lambda: all(producer.exitcode is not None for producer in producers))
         for _ in range(3):
             numbers.put(None)
@@ -50,7 +52,7 @@ def test_each_consumer_ends_with_its_sentinel(context: BaseContext) -> None:
 def test_each_task_is_answered_or_its_error_reported(context: BaseContext) -> None:
     tasks, results = context.Queue(), context.Queue()
     with ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(patterns.answer_or_report, tasks, results, math.sqrt)
+        group.start(pattern_workers.answer_or_report, tasks, results, math.sqrt)
         for task in (16, -1, "nine", None):
             tasks.put(task)
         answers = [results.get(timeout=AMPLE) for _ in range(3)]
@@ -62,7 +64,7 @@ def test_a_task_that_raises_ends_a_worker_that_does_not_report(context: BaseCont
     tasks, results = context.Queue(), context.Queue()
     tasks.put(-1)
     with pytest.raises(WorkerError) as caught, ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(patterns.answer_all, tasks, results, math.sqrt)
+        group.start(pattern_workers.answer_all, tasks, results, math.sqrt)
     assert caught.value.kind == "ValueError"
     assert results.empty()
     let_go(tasks, results)
@@ -72,7 +74,7 @@ def test_tasks_are_finished_on_request_and_the_sentinel_too(context: BaseContext
     tasks, taken, requests = context.JoinableQueue(), context.Semaphore(0), context.Semaphore(0)
     waiter = threading.Thread(target=tasks.join, daemon=True)
     with ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(patterns.finish_on_request, tasks, taken, requests)
+        group.start(pattern_workers.finish_on_request, tasks, taken, requests)
         for task in ("one", "two", None):
             tasks.put(task)
         waiter.start()
@@ -91,7 +93,7 @@ def test_a_task_that_is_forgotten_stays_unfinished(context: BaseContext) -> None
     tasks = context.JoinableQueue()
     tasks.put("forgotten")
     with ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(patterns.take_and_forget, tasks)
+        group.start(pattern_workers.take_and_forget, tasks)
     tasks.task_done()  # one is left to be said
     let_go(tasks)
 
@@ -100,7 +102,7 @@ def replies_until(context: BaseContext, end: Callable[[Connection[Any, Any]], ob
     """Have two requests replied to, then end the service."""
     client, service_end = context.Pipe()
     with client, service_end, ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(patterns.reply, service_end, context.Semaphore(2))
+        group.start(pattern_workers.reply, service_end, context.Semaphore(2))
         service_end.close()
         client.send((1, "one"))
         client.send((2, "two"))
@@ -124,7 +126,7 @@ def test_a_faulty_worker_takes_its_request_along(context: BaseContext) -> None:
     end, workers_end = context.Pipe()
     with end, workers_end, pytest.raises(WorkerError) as caught:  # noqa: SIM117
         with ProcessGroup(context, deadline=AMPLE) as group:
-            group.start(patterns.take_and_exit, workers_end, math.sqrt)
+            group.start(pattern_workers.take_and_exit, workers_end, math.sqrt)
             end.send(4)
             group.wait()
     assert caught.value.kind == "SystemExit"
@@ -134,8 +136,8 @@ def test_a_faulty_worker_takes_its_request_along(context: BaseContext) -> None:
 def test_sentinel_travels_through_the_stages(context: BaseContext) -> None:
     first, second, third = (context.Queue(maxsize=1) for _ in range(3))
     with ProcessGroup(context, deadline=AMPLE) as group:
-        group.start(patterns.stage, first, second, patterns.square)
-        group.start(patterns.stage, second, third, str)
+        group.start(pattern_workers.stage, first, second, pattern_workers.square)
+        group.start(pattern_workers.stage, second, third, str)
         for number in (1, 2, 3, None):
             first.put(number, timeout=AMPLE)
         assert [third.get(timeout=AMPLE) for _ in range(4)] == ["1", "4", "9", None]
@@ -144,8 +146,8 @@ def test_sentinel_travels_through_the_stages(context: BaseContext) -> None:
 
 def test_a_pool_hands_a_queue_to_its_workers_when_they_start(context: BaseContext) -> None:
     box = context.Queue()
-    with context.Pool(2, patterns.keep, (box,)) as pool:
-        pool.map_async(patterns.put_square_into_kept, range(4)).get(timeout=AMPLE)
+    with context.Pool(2, pattern_workers.keep, (box,)) as pool:
+        pool.map_async(pattern_workers.put_square_into_kept, range(4)).get(timeout=AMPLE)
         assert sorted(box.get(timeout=AMPLE) for _ in range(4)) == [0, 1, 4, 9]
         pool.close()
         pool.join()

@@ -21,8 +21,8 @@ from prose import headings
 from refresh_outputs import ROOT
 
 from ipc_helpers import Diagnosis, diagnose
-from ipc_helpers.processes import start_methods
-from ipc_helpers.workers import pipes, pitfalls
+from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.workers import pipe_workers, pitfall_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,84 +59,116 @@ SENDS = "Connection.send, in a pipe write"
 FAILING = [
     Case(
         1,
-        pitfalls.join_then_get,
+        pitfall_workers.join_then_get,
         (LARGE,),
         stuck=(("main", "waiting for child, in the line  child.join()"), ("child", "the feeder's join")),
         cause="main joins child",
     ),
-    Case(2, pitfalls.start_worker_of_cell, (CELL,), stuck=WAITS, cause="could not load", methods=SPAWNED),
-    Case(3, pitfalls.get_two, (pitfalls.put_lambda,), stuck=WAITS, cause="can't be pickled"),
-    Case(4, pitfalls.keep_sender, stuck=RECEIVES, cause="main itself holds the other end, 'sender', open"),
+    Case(
+        2, pitfall_workers.start_worker_of_cell, (CELL,), stuck=WAITS, cause="could not load", methods=SPAWNED
+    ),
+    Case(3, pitfall_workers.get_two, (pitfall_workers.put_lambda,), stuck=WAITS, cause="can't be pickled"),
+    Case(
+        4,
+        pitfall_workers.keep_sender,
+        stuck=RECEIVES,
+        cause="main itself holds the other end, 'sender', open",
+    ),
     Case(
         5,
-        pitfalls.share_sender,
-        (pitfalls.send_letters,),
+        pitfall_workers.share_sender,
+        (pitfall_workers.send_letters,),
         returns="whole" if WINDOWS else "mixed up",
         deadline=30,
     ),
     Case(
         6,
-        pitfalls.kill_consumer,
+        pitfall_workers.kill_consumer,
         stuck=(("main", "Queue.get, at the read lock"),),
         cause="while it held the read lock of the queue 'messages'",
     ),
-    Case(7, pitfalls.drain_until_empty, returns=False, deadline=30),
-    Case(8, pitfalls.catch_another, cause="raised Empty", deadline=30),
+    Case(7, pitfall_workers.drain_until_empty, returns=False, deadline=30),
+    Case(8, pitfall_workers.catch_another, cause="raised Empty", deadline=30),
     Case(
         9,
-        pitfalls.talk,
-        (pipes.send_first, pipes.send_first),
+        pitfall_workers.talk,
+        (pipe_workers.send_first, pipe_workers.send_first),
         stuck=(("main", SENDS), ("child", SENDS)),
         cause="both send first",
     ),
-    Case(10, pitfalls.change_after_put, returns=["bread", "added after the put"], deadline=30),
-    Case(11, pitfalls.ask_task, returns="RuntimeError", deadline=30),
+    Case(10, pitfall_workers.change_after_put, returns=["bread", "added after the put"], deadline=30),
+    Case(11, pitfall_workers.ask_task, returns="RuntimeError", deadline=30),
     Case(
         12,
-        pitfalls.join_tasks,
-        (pitfalls.read_each,),
+        pitfall_workers.join_tasks,
+        (pitfall_workers.read_each,),
         stuck=(("main", "JoinableQueue.join, waiting for task_done()"),),
         cause="child raised ValueError",
     ),
-    Case(14, pitfalls.use_thread_queue, cause="raised TypeError", methods=SPAWNED, deadline=30),
-    Case(15, pitfalls.get_price, ("pears",), stuck=WAITS, cause="child raised KeyError: 'pears'"),
-    Case(16, pitfalls.forget_name, stuck=RECEIVES, cause="main itself holds the other end, 'sender', open"),
+    Case(14, pitfall_workers.use_thread_queue, cause="raised TypeError", methods=SPAWNED, deadline=30),
+    Case(15, pitfall_workers.get_price, ("pears",), stuck=WAITS, cause="child raised KeyError: 'pears'"),
+    Case(
+        16,
+        pitfall_workers.forget_name,
+        stuck=RECEIVES,
+        cause="main itself holds the other end, 'sender', open",
+    ),
 ]
 if not WINDOWS:  # whose pipes carry whole messages
     where = "Queue.get, waiting for the rest of a message"
-    FAILING.append(Case(6, pitfalls.kill_producer, stuck=(("main", where),), cause="producer was killed"))
+    FAILING.append(
+        Case(6, pitfall_workers.kill_producer, stuck=(("main", where),), cause="producer was killed")
+    )
 
 FIXED = [
-    Case(1, pitfalls.join_then_get, (100,), returns=100, deadline=30),
-    Case(1, pitfalls.get_then_join, (LARGE,), returns=LARGE, deadline=30),
-    Case(2, pitfalls.start_worker_of_cell, (CELL,), returns="hello", methods=("fork",), deadline=30),
-    Case(2, pitfalls.start_worker_of_module, returns="hello", deadline=30),
-    Case(3, pitfalls.get_two, (pitfalls.put_pickled,), returns=["not picklable", "done"], deadline=30),
-    Case(4, pitfalls.close_sender, returns=["only one"], deadline=30),
-    Case(5, pitfalls.share_sender, (pitfalls.send_letters_in_turn,), returns="whole", deadline=30),
-    Case(6, pitfalls.stop_consumer, returns="hello", deadline=30),
-    Case(6, pitfalls.wait_for_producer, returns=LARGE, deadline=30),
-    Case(7, pitfalls.drain_until_none, returns=True, deadline=30),
-    Case(8, pitfalls.catch_empty_and_full, (0.1,), returns=["queue.Empty", "queue.Full"], deadline=30),
-    Case(8, pitfalls.catch_empty_and_full, (-1,), returns=["queue.Empty", "queue.Full"], deadline=30),
-    Case(9, pitfalls.talk, (pipes.send_first, pipes.receive_first), returns=LARGE, deadline=30),
-    Case(10, pitfalls.put_copy, returns=["bread"], deadline=30),
-    Case(11, pitfalls.give_queue_to_pool, returns="hello", deadline=30),
-    Case(11, pitfalls.give_proxy_to_task, returns="hello", deadline=30),
+    Case(1, pitfall_workers.join_then_get, (100,), returns=100, deadline=30),
+    Case(1, pitfall_workers.get_then_join, (LARGE,), returns=LARGE, deadline=30),
+    Case(2, pitfall_workers.start_worker_of_cell, (CELL,), returns="hello", methods=("fork",), deadline=30),
+    Case(2, pitfall_workers.start_worker_of_module, returns="hello", deadline=30),
     Case(
-        12, pitfalls.join_tasks, (pitfalls.read_each_or_say_why,), returns=[5, "no number", 55], deadline=30
+        3,
+        pitfall_workers.get_two,
+        (pitfall_workers.put_pickled,),
+        returns=["not picklable", "done"],
+        deadline=30,
     ),
-    Case(13, pitfalls.start_consumers, (3,), returns=[0, 0, 0], deadline=30),
-    Case(14, pitfalls.use_process_queue, returns="hello", deadline=30),
-    Case(15, pitfalls.get_price_or_notice, ("apples",), returns=3, deadline=30),
-    Case(16, pitfalls.close_kept, returns="the end of the pipe", deadline=30),
+    Case(4, pitfall_workers.close_sender, returns=["only one"], deadline=30),
+    Case(
+        5, pitfall_workers.share_sender, (pitfall_workers.send_letters_in_turn,), returns="whole", deadline=30
+    ),
+    Case(6, pitfall_workers.stop_consumer, returns="hello", deadline=30),
+    Case(6, pitfall_workers.wait_for_producer, returns=LARGE, deadline=30),
+    Case(7, pitfall_workers.drain_until_none, returns=True, deadline=30),
+    Case(8, pitfall_workers.catch_empty_and_full, (0.1,), returns=["queue.Empty", "queue.Full"], deadline=30),
+    Case(8, pitfall_workers.catch_empty_and_full, (-1,), returns=["queue.Empty", "queue.Full"], deadline=30),
+    Case(
+        9,
+        pitfall_workers.talk,
+        (pipe_workers.send_first, pipe_workers.receive_first),
+        returns=LARGE,
+        deadline=30,
+    ),
+    Case(10, pitfall_workers.put_copy, returns=["bread"], deadline=30),
+    Case(11, pitfall_workers.give_queue_to_pool, returns="hello", deadline=30),
+    Case(11, pitfall_workers.give_proxy_to_task, returns="hello", deadline=30),
+    Case(
+        12,
+        pitfall_workers.join_tasks,
+        (pitfall_workers.read_each_or_say_why,),
+        returns=[5, "no number", 55],
+        deadline=30,
+    ),
+    Case(13, pitfall_workers.start_consumers, (3,), returns=[0, 0, 0], deadline=30),
+    Case(14, pitfall_workers.use_process_queue, returns="hello", deadline=30),
+    Case(15, pitfall_workers.get_price_or_notice, ("apples",), returns=3, deadline=30),
+    Case(16, pitfall_workers.close_kept, returns="the end of the pipe", deadline=30),
 ]
 
 
-UNASKED = Case(11, pitfalls.give_queue_to_task, deadline=4)
-ONE_SENTINEL = Case(13, pitfalls.start_consumers, (1,), deadline=4)
-THREADS_QUEUE = Case(14, pitfalls.use_thread_queue, methods=("fork",))
-NOTICED = Case(15, pitfalls.get_price_or_notice, ("pears",), deadline=30)
+UNASKED = Case(11, pitfall_workers.give_queue_to_task, deadline=4)
+ONE_SENTINEL = Case(13, pitfall_workers.start_consumers, (1,), deadline=4)
+THREADS_QUEUE = Case(14, pitfall_workers.use_thread_queue, methods=("fork",))
+NOTICED = Case(15, pitfall_workers.get_price_or_notice, ("pears",), deadline=30)
 OTHERS = [UNASKED, ONE_SENTINEL, THREADS_QUEUE, NOTICED]
 
 Diagnoses = dict[tuple[Case, str], Diagnosis]
@@ -260,9 +292,9 @@ def test_parent_that_looks_notices_each_end(
     worker: Callable[..., None], returned: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lab 15's fix looped for ever beside a child that ended well, and lost what came before a failure."""
-    monkeypatch.setattr(pitfalls, "put_price", worker)  # which a forked child finds
+    monkeypatch.setattr(pitfall_workers, "put_price", worker)  # which a forked child finds
     fork = multiprocessing.get_context("fork")
-    diagnosis = diagnose(pitfalls.get_price_or_notice, fork, "pears", deadline=30, start_method="fork")
+    diagnosis = diagnose(pitfall_workers.get_price_or_notice, fork, "pears", deadline=30, start_method="fork")
     assert diagnosis.returned == returned, diagnosis
     assert diagnosis.stuck == {}, diagnosis
     assert list(diagnosis.left.values()) in ([0], []), diagnosis
@@ -286,15 +318,15 @@ def send_half(sender: Any, message: object) -> None:
 @pytest.mark.parametrize(
     ("program", "name", "worker", "returned", "raised"),
     [
-        (pitfalls.give_queue_to_pool, "put_kept", fail, None, "main raised KeyError"),
+        (pitfall_workers.give_queue_to_pool, "put_kept", fail, None, "main raised KeyError"),
         (
-            pitfalls.close_sender,
+            pitfall_workers.close_sender,
             "send_one",
             send_one_and_fail,
             ["only one", "the child ended with exit code 1"],
             "child raised KeyError: 'only one'",
         ),
-        (pitfalls.close_sender, "send_one", send_half, [], ""),
+        (pitfall_workers.close_sender, "send_one", send_half, [], ""),
     ],
 )
 def test_mended_programs_notice_a_worker_that_fails(
@@ -305,7 +337,7 @@ def test_mended_programs_notice_a_worker_that_fails(
     raised: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pitfalls, name, worker)  # which a forked child finds
+    monkeypatch.setattr(pitfall_workers, name, worker)  # which a forked child finds
     diagnosis = diagnose(program, multiprocessing.get_context("fork"), deadline=60, start_method="fork")
     assert diagnosis.returned == returned, diagnosis
     assert diagnosis.stuck == {}, diagnosis
@@ -317,11 +349,11 @@ def test_any_failure_of_a_task_is_an_answer() -> None:
     tasks.put(["five"])  # which is a TypeError
     tasks.put(None)
     answers: Any = queue.Queue()
-    pitfalls.read_each_or_say_why(tasks, answers)
+    pitfall_workers.read_each_or_say_why(tasks, answers)
     assert answers.get_nowait() == "no number"
 
 
-@pytest.mark.parametrize("worker", [pitfalls.read_each, pitfalls.read_each_or_say_why])
+@pytest.mark.parametrize("worker", [pitfall_workers.read_each, pitfall_workers.read_each_or_say_why])
 def test_each_message_of_a_joinable_queue_is_done(worker: Callable[..., None]) -> None:
     """The None at the end, too: a join() after it would wait for ever."""
     tasks: Any = queue.Queue()  # of threads: with the same methods, and its count to look at
@@ -357,11 +389,13 @@ def test_chapter_and_its_exercises_show_and_run_every_program(cells: list[Any]) 
     exercises = nbformat.read(CHAPTER.parent / "solutions" / CHAPTER.name, as_version=4).cells
     code = "\n".join(cell.source for cell in (*cells, *exercises) if cell.cell_type == "code")
     shown = " ".join(re.findall(r"show(?:_source)?\(([^)]*)\)", code))
-    programs = [name for name, _ in inspect.getmembers(pitfalls, _is_defined_there)]
+    programs = [name for name, _ in inspect.getmembers(pitfall_workers, _is_defined_there)]
     assert [name for name in programs if f"pitfalls.{name}" not in shown] == []
-    mains = [name for name in programs if "ctx" in inspect.signature(getattr(pitfalls, name)).parameters]
+    mains = [
+        name for name in programs if "ctx" in inspect.signature(getattr(pitfall_workers, name)).parameters
+    ]
     assert [name for name in mains if f"diagnose(pitfalls.{name}, " not in code.replace("\n    ", "")] == []
 
 
 def _is_defined_there(value: object) -> bool:
-    return inspect.isfunction(value) and value.__module__ == pitfalls.__name__
+    return inspect.isfunction(value) and value.__module__ == pitfall_workers.__name__

@@ -29,9 +29,9 @@ import psutil
 import pytest
 from kernels import gone_within
 
-from ipc_helpers import processes
-from ipc_helpers.child import OVERDUE, start_thread
-from ipc_helpers.processes import (
+from ipc_helpers.child.entry import OVERDUE, start_thread
+from ipc_helpers.group import worker_group
+from ipc_helpers.group.worker_group import (
     Cancelled,
     DeadlineError,
     ProcessGroup,
@@ -376,7 +376,7 @@ def main_thread(stack: str) -> list[str]:
 
 def test_stuck_in_a_folder_with_an_umlaut(tmp_path: Path) -> None:
     folder = tmp_path / "für Prozesse"
-    shutil.copytree(Path(processes.__file__).parent, folder / "ipc_helpers")
+    shutil.copytree(Path(worker_group.__file__).parents[1], folder / "ipc_helpers")
     shutil.copy(group_workers.__file__, folder)
     with script(group_workers.print_stack_of_a_sleeper, DEADLINE, folder=folder) as process:
         output, errors = process.communicate()
@@ -388,7 +388,7 @@ def test_stuck_in_sleep(context: BaseContext) -> None:
     stack = stack_at_deadline(context, group_workers.sleep_long)
     assert main_thread(stack) == ["sleep_long"]
     assert "another thread" not in stack, "the one that wrote the stack down"
-    assert "child.py" not in stack, "frames that only start the worker"
+    assert "entry.py" not in stack, "frames that only start the worker"
 
 
 def test_stuck_in_a_full_pipe(context: BaseContext) -> None:
@@ -565,7 +565,7 @@ def test_a_forked_child_uses_a_group_itself(spawn: BaseContext) -> None:
     process = multiprocessing.get_context("fork").Process(
         target=returned, args=(spawn, group_workers.add, 2, 3)
     )
-    with processes._starting:
+    with worker_group._starting:
         process.start()
     process.join(SOON)
     process.kill()
@@ -576,15 +576,15 @@ def test_a_forked_child_uses_a_group_itself(spawn: BaseContext) -> None:
 
 def test_more_children_than_one_wait_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows that is 63 objects, two for each child."""
-    wait = processes.connection.wait
+    wait = worker_group.connection.wait
 
     def wait_as_windows(objects: list[Any], timeout: float | None = None) -> list[Any]:
         if len(objects) > 63:
             raise ValueError("need at most 63 handles, got a sequence of length {len(objects)}")
         return wait(objects, timeout)
 
-    monkeypatch.setattr(processes.connection, "wait", wait_as_windows)
-    monkeypatch.setattr(processes, "_MOST_WAITED_FOR", 60)
+    monkeypatch.setattr(worker_group.connection, "wait", wait_as_windows)
+    monkeypatch.setattr(worker_group, "_MOST_WAITED_FOR", 60)
     with (
         ends_soon(AMPLE),
         ProcessGroup(multiprocessing.get_context(start_methods()[-1]), deadline=AMPLE) as group,
@@ -597,14 +597,14 @@ def test_one_end_that_fails_leaves_no_other_behind(
     context: BaseContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler = signal.getsignal(signal.SIGINT)
-    reap = processes.Child._reap
+    reap = worker_group.Child._reap
 
-    def fail_once(child: processes.Child) -> None:
+    def fail_once(child: worker_group.Child) -> None:
         reap(child)
         if child.name == "first":
             raise OSError("on purpose")
 
-    monkeypatch.setattr(processes.Child, "_reap", fail_once)
+    monkeypatch.setattr(worker_group.Child, "_reap", fail_once)
     with pytest.raises(OSError, match="on purpose"), ProcessGroup(context, deadline=AMPLE) as group:
         children = [group.start(group_workers.add, 1, 2, name=name) for name in ("first", "second", "third")]
     assert [child.exitcode for child in children] == [0, 0, 0]

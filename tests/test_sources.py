@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipc_helpers import journey, show_source
-from ipc_helpers.workers import inside, patterns, pipes, pitfalls, processes, queues
+from ipc_helpers import show_source
+from ipc_helpers.child import journey
+from ipc_helpers.workers import (
+    inside_queue_workers,
+    pattern_workers,
+    pipe_workers,
+    pitfall_workers,
+    process_workers,
+    queue_workers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +28,15 @@ if TYPE_CHECKING:
 
 SHOWN = [
     pytest.param(each, id=f"{module.__name__.rpartition('.')[2]}.{name}")
-    for module in (inside, journey, patterns, pipes, pitfalls, processes, queues)
+    for module in (
+        inside_queue_workers,
+        journey,
+        pattern_workers,
+        pipe_workers,
+        pitfall_workers,
+        process_workers,
+        queue_workers,
+    )
     for name, each in vars(module).items()
     if getattr(each, "__module__", None) == module.__name__
     and (inspect.isfunction(each) or inspect.isclass(each))
@@ -61,7 +77,7 @@ def test_names_that_do_not_resolve_are_found() -> None:
 
 def test_what_is_shown_runs(tmp_path: Path) -> None:
     """With helpers of its module, a value that it changes, and a part of an import alone."""
-    text = str(show_source(processes.count_up, queues.get_one))
+    text = str(show_source(process_workers.count_up, queue_workers.get_one))
     assert text.splitlines()[:2] == ["import sys", "from queue import Empty"]
     assert "\n\n\ncounter = 0\n\n\ndef count_up():" in text
     file = tmp_path / "pasted.py"
@@ -71,14 +87,14 @@ def test_what_is_shown_runs(tmp_path: Path) -> None:
 
 
 def test_helpers_come_along_in_the_order_of_the_module() -> None:
-    text = str(show_source(pitfalls.stop_consumer))
+    text = str(show_source(pitfall_workers.stop_consumer))
     names = [node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     assert names == ["get_messages", "wait_until_inside_get", "stop_consumer"]
-    assert str(show_source(pitfalls.get_messages, pitfalls.stop_consumer)) == text
+    assert str(show_source(pitfall_workers.get_messages, pitfall_workers.stop_consumer)) == text
 
 
 def test_notebook_highlights_it() -> None:
-    source = show_source(queues.put_one)
+    source = show_source(queue_workers.put_one)
     assert source._repr_markdown_() == f"```python\n{source}\n```"
     assert repr(source) == 'def put_one(queue, message):\n    """Put one message."""\n    queue.put(message)'
 
@@ -87,7 +103,7 @@ def test_what_has_no_source_is_refused() -> None:
     def inner() -> None:
         pass
 
-    for wrong in (5, None, "put_one", queues, len):
+    for wrong in (5, None, "put_one", queue_workers, len):
         with pytest.raises(TypeError, match=r"^show_source takes functions and classes, not "):
             show_source(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="at least one"):

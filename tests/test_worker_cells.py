@@ -18,9 +18,10 @@ import refresh_outputs
 from kernels import Kernel
 from nbformat.v4 import new_code_cell, new_notebook
 
-from ipc_helpers import ProcessGroup, WorkerError, diagnose, worker_cells
-from ipc_helpers.processes import start_methods
-from ipc_helpers.worker_cells import define, find
+from ipc_helpers import ProcessGroup, WorkerError, diagnose
+from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.ui import worker_cells
+from ipc_helpers.ui.worker_cells import define, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,8 @@ def result_of(function: Any, *args: Any, start_method: str = "spawn") -> Any:
 
 EDITS = """
     import multiprocessing, os, pathlib, sys
-    from ipc_helpers import ProcessGroup, worker_cells
+    from ipc_helpers import ProcessGroup
+    from ipc_helpers.ui import worker_cells
 
     assert not sys.dont_write_bytecode
     if __name__ == "__main__":
@@ -111,7 +113,8 @@ def test_the_same_text_run_again_starts_afresh(names: dict[str, Any]) -> None:
 
 FORKSERVER = """
     import multiprocessing
-    from ipc_helpers import ProcessGroup, worker_cells
+    from ipc_helpers import ProcessGroup
+    from ipc_helpers.ui import worker_cells
 
     if __name__ == "__main__":
         ctx = multiprocessing.get_context("forkserver")
@@ -327,7 +330,7 @@ def test_an_error_is_shown_without_frames_of_the_package(kernel: Kernel) -> None
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_a_kernel_that_was_killed_and_restarted_sweeps_its_old_folder(kernel: Kernel) -> None:
-    where = "import ipc_helpers.worker_cells as w; print(w._folder)"
+    where = "import ipc_helpers.ui.worker_cells as w; print(w._folder)"
     kernel.show("%%worker\ndef work():\n    return 1")
     old = Path(kernel.run(where).strip())
     kernel.manager.restart_kernel(now=True)  # kills it
@@ -341,7 +344,7 @@ def test_a_kernel_that_was_killed_and_restarted_sweeps_its_old_folder(kernel: Ke
 
 OWNER = """
 import sys
-from ipc_helpers import worker_cells
+from ipc_helpers.ui import worker_cells
 print(worker_cells.define("def work():\\n    return 1\\n").path, flush=True)
 sys.stdin.readline()
 """
@@ -390,4 +393,4 @@ def test_two_notebooks_at_once_run_their_own_cells(tmp_path: Path) -> None:
 
 def test_child_of_a_cell_loads_no_notebook_packages() -> None:
     cell = define("import sys\n\n\ndef work():\n    return sorted(sys.modules)\n")
-    assert {"IPython", "ipywidgets", "ipc_helpers.worker_cells"}.isdisjoint(result_of(cell.module.work))
+    assert {"IPython", "ipywidgets", "ipc_helpers.ui.worker_cells"}.isdisjoint(result_of(cell.module.work))

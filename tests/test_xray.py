@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipc_helpers import journey
-from ipc_helpers.processes import ProcessGroup, start_methods
-from ipc_helpers.workers import inside
-from ipc_helpers.workers import queues as queues_workers
-from ipc_helpers.xray import PARTS, READ, TAKEN, WRITING, WRITTEN, Places, XRay, XRayError
+from ipc_helpers.child import journey
+from ipc_helpers.child.xray import PARTS, READ, TAKEN, WRITING, WRITTEN, Places, XRay, XRayError
+from ipc_helpers.group.worker_group import ProcessGroup, start_methods
+from ipc_helpers.workers import inside_queue_workers
+from ipc_helpers.workers import queue_workers as queues_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,7 +306,7 @@ def test_producer_that_computes_measures_each_put(start_method: str, kind: str) 
 
 def test_simple_queue_is_read_with_a_limit() -> None:
     simple = context.SimpleQueue()
-    assert inside.get_when_there(simple, 0.05) == "Empty"
+    assert inside_queue_workers.get_when_there(simple, 0.05) == "Empty"
     simple.put("message")
-    assert inside.get_when_there(simple, AMPLE) == "message"
+    assert inside_queue_workers.get_when_there(simple, AMPLE) == "message"
     simple.close()

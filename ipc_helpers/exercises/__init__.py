@@ -1,6 +1,6 @@
 """The exercises: a module per chapter, with the trial of each exercise and directly after it its judge.
 
-A trial is the function that :func:`~ipc_helpers.diagnosis.diagnose` runs. It takes a context and the
+A trial is the function that :func:`~ipc_helpers.diagnose` runs. It takes a context and the
 reader's functions, starts these in processes of their own, and returns what it saw as a dictionary. Where
 it waits, it waits without a limit, so that a tree in which nothing can move is told from one that is slow.
 

@@ -13,7 +13,8 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers import ProcessGroup, observed
+from ipc_helpers import ProcessGroup
+from ipc_helpers.child import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -462,7 +463,7 @@ def read_exit_codes(ctx: Any) -> set[Any]:
 
     def look() -> None:
         while not over.is_set():
-            observed._exitcodes()
+            probe._exitcodes()
 
     looker = threading.Thread(target=look)
     looker.start()

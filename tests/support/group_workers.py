@@ -17,7 +17,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ipc_helpers.child import ready
+from ipc_helpers.child.entry import ready
 
 if TYPE_CHECKING:
     from multiprocessing import Queue
@@ -60,7 +60,7 @@ def record_and_die(track: Track, count: int) -> None:
 
 def modules_with_all_workers() -> list[str]:
     """Import the package and each module of workers; return the names of all loaded modules."""
-    importlib.import_module("ipc_helpers.recorder")
+    importlib.import_module("ipc_helpers.child.recorder")
     workers = importlib.import_module("ipc_helpers.workers")
     for module in pkgutil.iter_modules(workers.__path__):
         importlib.import_module(f"{workers.__name__}.{module.name}")

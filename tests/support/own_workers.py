@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from group_workers import kill_itself
 
-from ipc_helpers.workers import pipes
-from ipc_helpers.workers.queues import consume, produce
+from ipc_helpers.workers import pipe_workers
+from ipc_helpers.workers.queue_workers import consume, produce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,7 +169,7 @@ def send_in_another_way(connection: Any, messages: Sequence[Any]) -> None:
 
 def send_all_but_one(connection: Any, messages: Sequence[Any]) -> None:
     send_each(connection, messages[:2])
-    pipes.send_all(connection, messages[3:])
+    pipe_workers.send_all(connection, messages[3:])
 
 
 def receive_in_another_way(connection: Any) -> None:
@@ -185,7 +185,7 @@ def receive_in_another_way(connection: Any) -> None:
 def send_late(connection: Any, messages: Sequence[Any]) -> None:
     """For a while, it and its peer wait, both with a limit."""
     threading.Event().wait(2)
-    pipes.send_all(connection, messages)
+    pipe_workers.send_all(connection, messages)
 
 
 def receive_in_time(connection: Any) -> None:

@@ -12,7 +12,7 @@ import multiprocessing
 from importlib import metadata
 
 import ipc_helpers
-from ipc_helpers import worker_cells
+from ipc_helpers.ui import worker_cells
 
 CELL = "def add(first, second):\n    return first + second\n"
 NEEDED = "need ipywidgets, anywidget, matplotlib, numpy: python -m pip install "

@@ -12,7 +12,7 @@ from collections import namedtuple
 from reprlib import repr as short
 from time import perf_counter_ns
 
-from ipc_helpers.child import look_with, ready
+from ipc_helpers.child.entry import look_with, ready
 from ipc_helpers.trace import RECEIVE, SEND, WAIT, WRITE, pack_into
 
 TYPE_CHECKING = False
@@ -88,7 +88,7 @@ def _looking(endpoint: Any, track: Track) -> Callable[[], None]:
 
     def look() -> None:
         nonlocal looks
-        from ipc_helpers import stacks  # which a run that is soon over does not need
+        from ipc_helpers.child import stacks  # which a run that is soon over does not need
 
         def tell(since: int) -> None:
             track.note_wait(since, *(stacks.whereabouts(main) if since else ()))
@@ -143,7 +143,7 @@ def _recorded(method: Callable[..., Any], operation: int, track: Track) -> Calla
 
 def calls_and_writes(worker: Callable[..., object], queue: Any, track: Track) -> Callable[..., object]:
     """Record the calls, and each message that the feeder thread of the queue writes."""
-    from ipc_helpers.xray import TAKEN, WRITTEN, XRay  # one experiment alone needs it
+    from ipc_helpers.child.xray import TAKEN, WRITTEN, XRay  # one experiment alone needs it
 
     cells = track.cells
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers import observed
-from ipc_helpers.causes import MAIN, ObservedProcess, Tree, messages
-from ipc_helpers.child import frames_can_be_read
-from ipc_helpers.processes import (
+from ipc_helpers.child import probe
+from ipc_helpers.child.entry import frames_can_be_read
+from ipc_helpers.diagnosis.causes import MAIN, ObservedProcess, Tree, messages
+from ipc_helpers.group.worker_group import (
     Cancelled,
     DeadlineError,
     ProcessGroup,
@@ -204,7 +204,7 @@ def _run(
     try:
         with group:
             child = group.start(
-                observed.observe, function, args, str(folder), looks_at, ends_at, writer, name=MAIN
+                probe.observe, function, args, str(folder), looks_at, ends_at, writer, name=MAIN
             )
             main["pid"] = child.pid
             writer.close()

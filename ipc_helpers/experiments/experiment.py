@@ -22,24 +22,30 @@ from itertools import chain
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ipc_helpers import recorder, stacks
-from ipc_helpers.processes import (
+from ipc_helpers.child import recorder, stacks
+from ipc_helpers.child.recorder import Messages
+from ipc_helpers.group.worker_group import (
     PEER_GONE,
     ProcessGroup,
     ProcessGroupError,
     WorkerError,
     start_methods,
 )
-from ipc_helpers.recorder import Messages
 from ipc_helpers.trace import RECEIVE, SEND, WAIT, WRITE, Lane, Track
-from ipc_helpers.workers import inside, patterns, pipes, processes, queues
+from ipc_helpers.workers import (
+    inside_queue_workers,
+    pattern_workers,
+    pipe_workers,
+    process_workers,
+    queue_workers,
+)
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from ipc_helpers.processes import Child
+    from ipc_helpers.group.worker_group import Child
     from ipc_helpers.trace import Wait
 
 MIB = 1024 * 1024
@@ -123,7 +129,7 @@ class Role(NamedTuple):
     does : str
         What it has to do then, "puts each message" for example.
     record : callable
-        What records it: a function of :mod:`ipc_helpers.recorder`.
+        What records it: a function of :mod:`ipc_helpers.child.recorder`.
     """
 
     worker: Callable[..., object]
@@ -395,7 +401,7 @@ class Experiment(ABC):
         TypeError, ValueError
             For a deadline, or a worker, that is not allowed; before anything starts.
         WorkerError, DeadlineError, Cancelled
-            See :class:`~ipc_helpers.processes.ProcessGroup`; ``result`` is what was measured up to then.
+            See :class:`~ipc_helpers.ProcessGroup`; ``result`` is what was measured up to then.
         ProtocolError
             When a message was lost or arrived twice; or when all processes that run have waited for others,
             without a limit, for half a second: then none can go on. Who computes, sleeps, or waits with a
@@ -468,7 +474,7 @@ class _MessageExperiment(Experiment):
 
 
 _PRODUCER = Role(
-    queues.produce,
+    queue_workers.produce,
     ("queue", "messages", "consumers"),
     "puts each of the messages, pairs of a number and a payload, then None for each consumer",
 )
@@ -508,7 +514,9 @@ class QueueFlow(_MessageExperiment):
     roles: ClassVar = {
         "producer": _PRODUCER,
         "consumer": Role(
-            queues.consume, ("queue", "producers"), "gets messages until None has come from each producer"
+            queue_workers.consume,
+            ("queue", "producers"),
+            "gets messages until None has come from each producer",
         ),
     }
 
@@ -568,7 +576,7 @@ class QueuePlaces(_MessageExperiment):
     roles: ClassVar = {
         "producer": _PRODUCER._replace(record=recorder.calls_and_writes),
         "consumer": Role(
-            inside.consume,
+            inside_queue_workers.consume,
             ("queue", "pause"),
             "gets messages until None comes, with a pause of some seconds after each",
         ),
@@ -631,18 +639,20 @@ class PipeExchange(_MessageExperiment):
 
     roles: ClassVar = {
         "sender": Role(
-            pipes.send_all,
+            pipe_workers.send_all,
             ("connection", "messages"),
             "sends each of the messages, pairs of a number and a payload, then None",
         ),
-        "receiver": Role(pipes.receive_until_none, ("connection",), "receives messages until None comes"),
+        "receiver": Role(
+            pipe_workers.receive_until_none, ("connection",), "receives messages until None comes"
+        ),
         "client": Role(
-            pipes.ask_all,
+            pipe_workers.ask_all,
             ("connection", "requests"),
             "sends each of the requests, and receives a reply to each, then sends None",
         ),
         "server": Role(
-            pipes.serve,
+            pipe_workers.serve,
             ("connection", "reply"),
             "receives requests until None comes, and sends reply(request) for each",
         ),
@@ -674,7 +684,7 @@ class PipeExchange(_MessageExperiment):
         numbers = range(0, self.messages, 2 if self.duplex else 1)
         starts, answers = self.roles_here
         yield Part(starts, starts, (first, Messages(numbers, self.payload)))
-        yield Part(answers, answers, (second, pipes.next_message) if self.duplex else (second,))
+        yield Part(answers, answers, (second, pipe_workers.next_message) if self.duplex else (second,))
 
 
 @dataclass(frozen=True)
@@ -708,7 +718,10 @@ class ProcessStart(Experiment):
     )
     roles: ClassVar = {
         "worker": Role(
-            processes.start_up, ("argument",), "does what a process has to do until it is up", recorder.whole
+            process_workers.start_up,
+            ("argument",),
+            "does what a process has to do until it is up",
+            recorder.whole,
         )
     }
 
@@ -780,12 +793,12 @@ class WorkerPool(Experiment):
     )
     roles: ClassVar = {
         "producer": Role(
-            queues.produce,
+            queue_workers.produce,
             ("queue", "tasks", "workers"),
             "puts each of the tasks, pairs of a number and the seconds it takes, then None for each worker",
         ),
         "worker": Role(
-            patterns.work,
+            pattern_workers.work,
             ("queue",),
             "gets tasks until None comes, and does each before it gets the next",
             recorder.work,

@@ -2,7 +2,7 @@
 
 What a check does is the same for every exercise: it finds the worker's cell, refuses one that is not
 written or can't be read before it starts anything, runs the exercise's trial with
-:func:`~ipc_helpers.diagnosis.diagnose`, and puts what was seen into words: right, or what is wrong, at
+:func:`~ipc_helpers.diagnose`, and puts what was seen into words: right, or what is wrong, at
 which line of the cell, and a hint that fits.
 """
 
@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers import worker_cells
-from ipc_helpers.diagnosis import diagnose
+from ipc_helpers.diagnosis.diagnose import diagnose
 from ipc_helpers.exercises import EXERCISES, Mistake, Seen, line_of
+from ipc_helpers.ui import worker_cells
 
 if TYPE_CHECKING:
-    from ipc_helpers.causes import ObservedProcess
-    from ipc_helpers.diagnosis import Diagnosis
+    from ipc_helpers.diagnosis.causes import ObservedProcess
+    from ipc_helpers.diagnosis.diagnose import Diagnosis
     from ipc_helpers.exercises import Exercise
-    from ipc_helpers.worker_cells import WorkerCell
+    from ipc_helpers.ui.worker_cells import WorkerCell
 
 
-CHAPTERS = ("processes", "queues", "pipes", "inside", "patterns", "pitfalls")
-"""Of :mod:`ipc_helpers.exercises`, in their order."""
+CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall")
+"""What the modules of :mod:`ipc_helpers.exercises` begin with, in the order of the chapters."""
 
 _HINTS = {
     "get": "after None, the sentinel, no message comes: leave the loop then",
@@ -90,7 +90,7 @@ class NotRightError(AssertionError):
 def exercises() -> dict[str, Exercise]:
     """Return all exercises by their keys, in the order of the chapters."""
     for chapter in CHAPTERS:
-        import_module(f"ipc_helpers.exercises.{chapter}")
+        import_module(f"ipc_helpers.exercises.{chapter}_exercises")
     return dict(sorted(EXERCISES.items()))
 
 

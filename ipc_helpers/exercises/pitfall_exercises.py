@@ -21,8 +21,8 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.workers.endings import get_word, put_function, put_price, put_word
-from ipc_helpers.workers.pitfalls import get_messages, wait_until_inside_get
+from ipc_helpers.workers.ending_workers import get_word, put_function, put_price, put_word
+from ipc_helpers.workers.pitfall_workers import get_messages, wait_until_inside_get
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

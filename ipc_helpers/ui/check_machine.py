@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipc_helpers.child import frames_can_be_read
+from ipc_helpers.child.entry import frames_can_be_read
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -221,7 +221,7 @@ def _start_methods(names: tuple[str, ...]) -> Finding:
 def _child() -> Finding:
     try:
         # Imported late: where Python can't start processes, this import may be what fails.
-        from ipc_helpers.processes import ProcessGroup
+        from ipc_helpers.group.worker_group import ProcessGroup
 
         with ProcessGroup(multiprocessing.get_context("spawn"), deadline=_CHILD_SECONDS) as group:
             group.start(os.getpid, name="the child")

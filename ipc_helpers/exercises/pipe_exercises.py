@@ -16,7 +16,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.workers.pipes import send_blobs, send_nothing
+from ipc_helpers.workers.pipe_workers import send_blobs, send_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from itertools import takewhile
 from multiprocessing import connection, queues
 from multiprocessing.process import BaseProcess
 
-from ipc_helpers import child
+from ipc_helpers.child import entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LIBRARY = os.path.dirname(os.__file__)  # and site-packages is below it
-_PACKAGE = os.path.dirname(__file__)
+_HERE = os.path.dirname(__file__)
+_PACKAGE = os.path.dirname(_HERE)
 # What runs around a program, or looks at it. The package's other modules are programs, such as workers.
-_MACHINERY = {
-    os.path.join(_PACKAGE, f"{name}.py") for name in ("child", "observed", "recorder", "stacks", "xray")
-}
+_MACHINERY = {os.path.join(_HERE, f"{name}.py") for name in ("entry", "probe", "recorder", "stacks", "xray")}
 _LONGEST_TEXT = 300  # characters of a message or of a source line
 
 FEEDERS_JOIN = "the feeder's join"
@@ -157,7 +156,7 @@ def threads() -> dict[int, list[FrameType]]:
     # A frame of this thread's would hold itself, and all frames with their locals, until the next collection.
     del frames[_thread.get_ident()]
     stacks = {thread: list(outwards(frame)) for thread, frame in frames.items()}
-    watch = child.watch.__code__
+    watch = entry.watch.__code__
     return {
         thread: stack for thread, stack in stacks.items() if watch not in [frame.f_code for frame in stack]
     }
@@ -253,10 +252,10 @@ def is_library(frame: FrameType) -> bool:
 
 def is_library_file(name: str) -> bool:
     """Say whether a file, by the name that tracebacks have, is none of the program's own."""
-    if os.path.dirname(name) == _PACKAGE:  # which may be installed below the library
+    if name.startswith(_PACKAGE + os.sep):  # which may be installed below the library
         return name in _MACHINERY
     # "<string>" is the command line of a spawned child.
-    return (name.startswith((_LIBRARY, "<frozen")) and not name.startswith(_PACKAGE)) or name == "<string>"
+    return name.startswith((_LIBRARY, "<frozen")) or name == "<string>"
 
 
 def line_of(frame: FrameType, number: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The one place that draws: from a :class:`~ipc_helpers.experiments.Result` to a picture with alt text."""
+"""The one place that draws: from a :class:`~ipc_helpers.Result` to a picture with alt text."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 except ImportError as error:
-    from ipc_helpers.environment import what_to_install
+    from ipc_helpers.ui.check_machine import what_to_install
 
     raise ImportError(what_to_install("figures")) from error
 
-from ipc_helpers.experiments import Choice, plural
+from ipc_helpers.experiments.experiment import Choice, plural
 from ipc_helpers.trace import PLACES, RECEIVE, SEND, WRITE, Event
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from ipc_helpers.experiments import Result, Words
+    from ipc_helpers.experiments.experiment import Result, Words
     from ipc_helpers.trace import Lane, Step
 
 # Okabe and Ito's colours, told apart with every common colour blindness; each has a second sign beside it.

@@ -1,7 +1,7 @@
 """From what the processes of a tree wrote down to the cause, in a sentence.
 
-:mod:`ipc_helpers.observed` writes the events, :mod:`ipc_helpers.diagnosis` runs the tree. Here is no
-process and no clock: the same events give the same words.
+:mod:`~ipc_helpers.child.probe` writes the events, :mod:`~ipc_helpers.diagnosis.diagnose` runs the tree. Here
+is no process and no clock: the same events give the same words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipc_helpers.stacks import WAITS, Place, have_waited, place_of
+from ipc_helpers.child.stacks import WAITS, Place, have_waited, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -23,19 +23,19 @@ try:
     import traitlets
     from IPython import get_ipython
 except ImportError as error:
-    from ipc_helpers.environment import what_to_install
+    from ipc_helpers.ui.check_machine import what_to_install
 
     raise ImportError(what_to_install("panels")) from error
 
-from ipc_helpers import figures, worker_cells
-from ipc_helpers.experiments import Choice, Experiment, WholeNumber, plural
-from ipc_helpers.processes import Cancelled, ProcessGroupError, WorkerError
+from ipc_helpers.experiments.experiment import Choice, Experiment, WholeNumber, plural
+from ipc_helpers.group.worker_group import Cancelled, ProcessGroupError, WorkerError
 from ipc_helpers.trace import RECEIVE, SEND
+from ipc_helpers.ui import figures, worker_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ipc_helpers.experiments import Result
+    from ipc_helpers.experiments.experiment import Result
 
 _HERE = Path(__file__).parent
 _CELL = "text-align:right;padding:0.2em 0.8em"

@@ -14,7 +14,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.workers.queues import put_blobs
+from ipc_helpers.workers.queue_workers import put_blobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

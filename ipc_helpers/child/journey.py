@@ -6,8 +6,8 @@ from multiprocessing.queues import SimpleQueue
 from threading import current_thread
 from time import perf_counter_ns, sleep
 
+from ipc_helpers.child.xray import TAKEN, WRITING, WRITTEN, XRay
 from ipc_helpers.trace import Step
-from ipc_helpers.xray import TAKEN, WRITING, WRITTEN, XRay
 
 _steps = []
 

@@ -152,8 +152,8 @@ CASES = {
                 "children = [ctx.Process(target=worker(text)) for text in texts]",
             ),
             "a list of the parent": Mutant(
-                {"return [child.exitcode for child in children]": "return list(processes.counts)"}
-                | {"def count_all(": "from ipc_helpers.workers import processes\n\n\ndef count_all("},
+                {"return [child.exitcode for child in children]": "return list(process_workers.counts)"}
+                | {"def count_all(": "from ipc_helpers.workers import process_workers\n\n\ndef count_all("},
                 "count_all() returned an empty list",
                 "def count_all(ctx, worker, texts):",
             ),

@@ -17,8 +17,8 @@ from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers import child as child_side
-from ipc_helpers import recorder as recorder_side
+from ipc_helpers.child import entry as child_side
+from ipc_helpers.child import recorder as recorder_side
 
 if os.name == "posix":
     from multiprocessing import forkserver, resource_tracker
@@ -127,7 +127,7 @@ class Child:
     pid : int
         The process id.
     is_ready : bool
-        Whether the worker has said so, with :func:`ipc_helpers.child.ready`.
+        Whether the worker has said so, with :func:`ipc_helpers.child.entry.ready`.
     exitcode : int or None
         The exit code: 0 after a normal end, negative for the number of the signal that killed it;
         None while the process runs. Where another part of the program has taken it, as ``os.wait()``

@@ -1,4 +1,4 @@
-"""What runs in each process of a tree that :func:`~ipc_helpers.diagnosis.diagnose` observes.
+"""What runs in each process of a tree that :func:`~ipc_helpers.diagnose` observes.
 
 The first process runs :func:`observe`. It has every process that it starts, and that those
 start, observed as well: how each ends, what each queue holds, which ends of pipes are open, and,
@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from weakref import WeakSet
 
-from ipc_helpers import child, stacks
+from ipc_helpers.child import entry, stacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def observe(
     config["tempdir"] = folder
     # The signal belongs to the program. A process in C code that holds the interpreter is killed by the one
     # that asked.
-    child.stop_timer()
+    entry.stop_timer()
     _use_own_helpers()
     _begin(folder, looks_at, ends_at)
     try:
@@ -127,11 +127,11 @@ def _run_observed(folder: str, looks_at: int, ends_at: int) -> None:
     global _polls
     _polls = threading.RLock()  # a fork may have come while the parent's was held
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    child._to_parent = None  # inherited through fork, and the first process's alone
+    entry._to_parent = None  # inherited through fork, and the first process's alone
     _children.clear()
     _begin(folder, looks_at, ends_at)
     stack_file = os.open(os.devnull, os.O_WRONLY)
-    child.start_thread(child.watch, stack_file, ends_at)
+    entry.start_thread(entry.watch, stack_file, ends_at)
     process = current_process()
     _run(functools.partial(type(process).run, process))
 
@@ -151,7 +151,7 @@ def _begin(folder: str, looks_at: int, ends_at: int) -> None:
     log("begun")
     util.Finalize(None, lambda: log("ended", children=_exitcodes(), left=_left()), exitpriority=LAST_TO_END)
     # No Thread object: multiprocessing would wait for it, and threading.enumerate() would show it.
-    child.start_thread(_look, threading.get_ident())
+    entry.start_thread(_look, threading.get_ident())
 
 
 def _run(function: Callable[[], Any]) -> Any:

@@ -1,0 +1,1 @@
+"""Starts, bounds, interrupts, kills and reaps child processes."""
