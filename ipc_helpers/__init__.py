@@ -16,25 +16,26 @@ if TYPE_CHECKING:
     from ipc_helpers.diagnosis.diagnose import Diagnosis as Diagnosis
     from ipc_helpers.diagnosis.diagnose import diagnose as diagnose
     from ipc_helpers.diagnosis.run_script import run_script as run_script
-    from ipc_helpers.experiments.experiment import PipeExchange as PipeExchange
-    from ipc_helpers.experiments.experiment import ProcessStart as ProcessStart
-    from ipc_helpers.experiments.experiment import ProtocolError as ProtocolError
-    from ipc_helpers.experiments.experiment import QueueFlow as QueueFlow
-    from ipc_helpers.experiments.experiment import QueuePlaces as QueuePlaces
-    from ipc_helpers.experiments.experiment import Result as Result
-    from ipc_helpers.experiments.experiment import WorkerPool as WorkerPool
-    from ipc_helpers.group.worker_group import Cancelled as Cancelled
-    from ipc_helpers.group.worker_group import Child as Child
-    from ipc_helpers.group.worker_group import DeadlineError as DeadlineError
+    from ipc_helpers.experiments.pipe_exchange import PipeExchange as PipeExchange
+    from ipc_helpers.experiments.process_start import ProcessStart as ProcessStart
+    from ipc_helpers.experiments.queue_flow import QueueFlow as QueueFlow
+    from ipc_helpers.experiments.queue_places import QueuePlaces as QueuePlaces
+    from ipc_helpers.experiments.result import ProtocolError as ProtocolError
+    from ipc_helpers.experiments.result import Result as Result
+    from ipc_helpers.experiments.worker_pool import WorkerPool as WorkerPool
+    from ipc_helpers.group.child import Child as Child
+    from ipc_helpers.group.errors import Cancelled as Cancelled
+    from ipc_helpers.group.errors import DeadlineError as DeadlineError
+    from ipc_helpers.group.errors import ProcessGroupError as ProcessGroupError
+    from ipc_helpers.group.errors import StartError as StartError
+    from ipc_helpers.group.errors import WorkerError as WorkerError
     from ipc_helpers.group.worker_group import ProcessGroup as ProcessGroup
-    from ipc_helpers.group.worker_group import ProcessGroupError as ProcessGroupError
-    from ipc_helpers.group.worker_group import StartError as StartError
-    from ipc_helpers.group.worker_group import WorkerError as WorkerError
     from ipc_helpers.ui.check_exercise import check as check
-    from ipc_helpers.ui.figures import Picture as Picture
-    from ipc_helpers.ui.figures import draw as draw
-    from ipc_helpers.ui.figures import draw_journey as draw_journey
+    from ipc_helpers.ui.check_machine import check_environment as check_environment
+    from ipc_helpers.ui.drawing import Picture as Picture
+    from ipc_helpers.ui.journey_figure import draw_journey as draw_journey
     from ipc_helpers.ui.panel import Panel as Panel
+    from ipc_helpers.ui.result_figure import draw as draw
     from ipc_helpers.ui.show_source import Source as Source
     from ipc_helpers.ui.show_source import show_source as show_source
 
@@ -42,13 +43,21 @@ _NAMES = {
     "child.xray": "XRay XRayError",
     "diagnosis.diagnose": "Diagnosis diagnose",
     "diagnosis.run_script": "run_script",
-    "experiments.experiment": "PipeExchange ProcessStart ProtocolError QueueFlow QueuePlaces Result "
-    "WorkerPool",
-    "group.worker_group": "Cancelled Child DeadlineError ProcessGroup ProcessGroupError StartError "
-    "WorkerError",
+    "experiments.pipe_exchange": "PipeExchange",
+    "experiments.process_start": "ProcessStart",
+    "experiments.queue_flow": "QueueFlow",
+    "experiments.queue_places": "QueuePlaces",
+    "experiments.result": "ProtocolError Result",
+    "experiments.worker_pool": "WorkerPool",
+    "group.child": "Child",
+    "group.errors": "Cancelled DeadlineError ProcessGroupError StartError WorkerError",
+    "group.worker_group": "ProcessGroup",
     "ui.check_exercise": "check",
-    "ui.figures": "Picture draw draw_journey",
+    "ui.check_machine": "check_environment",
+    "ui.drawing": "Picture",
+    "ui.journey_figure": "draw_journey",
     "ui.panel": "Panel",
+    "ui.result_figure": "draw",
     "ui.show_source": "Source show_source",
 }  # of each module, those that are public
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -61,7 +70,12 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        home = import_module(f"{__name__}.{_HOME[name]}")
+    except ImportError as error:
+        words = import_module(f"{__name__}.ui.check_machine").what_to_install(name)
+        raise ImportError(words) from error
+    value = getattr(home, name)
     globals()[name] = value
     return value
 

@@ -28,12 +28,14 @@ from lab import (
 from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, WorkerPool
-from ipc_helpers.experiments.experiment import Experiment, WholeNumber
+from ipc_helpers.experiments.parameters import WholeNumber
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui.panel import stops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ipc_helpers.experiments.experiment import Experiment
 
 expect.set_options(timeout=30_000)  # five seconds are not always enough on a busy machine
 CANCELLED_WITHIN = 10_000  # milliseconds to a free panel after Cancel: a tenth of a second is usual

@@ -152,8 +152,8 @@ def test_where_the_package_is_used_but_not_installed_names_of_packages_are_told(
 ) -> None:
     monkeypatch.setattr(*NOT_INSTALLED)
     monkeypatch.setattr(*without("matplotlib"))
-    expected = 'figures need matplotlib: python -m pip install "matplotlib"'
-    assert check_machine.what_to_install("figures") == expected
+    expected = 'Panel needs matplotlib: python -m pip install "matplotlib"'
+    assert check_machine.what_to_install("Panel") == expected
 
 
 def test_a_child_is_tried_where_processes_can_not_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,8 +232,8 @@ def first(texts: Sequence[str], words: str) -> str:
 @pytest.mark.parametrize(
     ("name", "last_words"),
     [
-        ("matplotlib", 'no panel: figures need matplotlib: python -m pip install "matplotlib'),
-        ("ipywidgets", 'no panel: panels need ipywidgets: python -m pip install "ipywidgets'),
+        ("matplotlib", 'no panel: Panel needs matplotlib: python -m pip install "matplotlib'),
+        ("ipywidgets", 'no panel: Panel needs ipywidgets: python -m pip install "ipywidgets'),
     ],
 )
 def test_new_user_with_a_package_missing(name: str, last_words: str, run_all: RunAll) -> None:

@@ -18,30 +18,17 @@ import own_workers
 import pytest
 
 from ipc_helpers.child import recorder
-from ipc_helpers.experiments.experiment import (
-    MIB,
-    Choice,
-    Experiment,
-    PipeExchange,
-    ProcessStart,
-    ProtocolError,
-    QueueFlow,
-    QueuePlaces,
-    Result,
-    WholeNumber,
-    WorkerPool,
-    counted,
-    measured,
-    shares,
-)
-from ipc_helpers.group.worker_group import (
-    Cancelled,
-    DeadlineError,
-    ProcessGroup,
-    ProcessGroupError,
-    WorkerError,
-    start_methods,
-)
+from ipc_helpers.experiments.experiment import Experiment
+from ipc_helpers.experiments.parameters import MIB, Choice, WholeNumber, counted
+from ipc_helpers.experiments.pipe_exchange import PipeExchange
+from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.queue_flow import QueueFlow, shares
+from ipc_helpers.experiments.queue_places import QueuePlaces
+from ipc_helpers.experiments.result import ProtocolError, Result, measured
+from ipc_helpers.experiments.worker_pool import WorkerPool
+from ipc_helpers.group.errors import Cancelled, DeadlineError, ProcessGroupError, WorkerError
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.group.worker_group import ProcessGroup
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Track
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

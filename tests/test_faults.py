@@ -40,13 +40,13 @@ from ipc_helpers import (
     WorkerPool,
 )
 from ipc_helpers.experiments.experiment import Experiment
-from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.group.starting import start_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ipc_helpers.group.worker_group import Child
+    from ipc_helpers.group.child import Child
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 

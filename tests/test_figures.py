@@ -16,33 +16,24 @@ import numpy as np
 import pytest
 from prose import images
 
-from ipc_helpers.experiments.experiment import (
-    Experiment,
-    PipeExchange,
-    ProcessStart,
-    QueueFlow,
-    QueuePlaces,
-    Result,
-)
-from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.experiments.pipe_exchange import PipeExchange
+from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.queue_flow import QueueFlow
+from ipc_helpers.experiments.queue_places import QueuePlaces
+from ipc_helpers.experiments.result import Result
+from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
-from ipc_helpers.ui import figures
-from ipc_helpers.ui.figures import (
-    Picture,
-    Size,
-    _drawing,
-    _figure,
-    _flow,
-    _svg,
-    draw,
-    draw_journey,
-    draw_soon,
-)
+from ipc_helpers.ui import result_figure
+from ipc_helpers.ui.drawing import Picture, Size, as_svg, in_drawing_thread
+from ipc_helpers.ui.journey_figure import draw_journey
+from ipc_helpers.ui.result_figure import _figure, _flow, draw, draw_soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from matplotlib.figure import Figure
+
+    from ipc_helpers.experiments.experiment import Experiment
 
 AMPLE = 60.0  # seconds
 MS = 1_000_000  # nanoseconds
@@ -141,9 +132,9 @@ def test_runs_beside_each_other_have_the_same_axes(chosen: Result, monkeypatch: 
 
     def svg(figure: Figure) -> str:
         limits.extend((axes.get_xlim(), axes.get_ylim()) for axes in figure.axes)
-        return _svg(figure)
+        return as_svg(figure)
 
-    monkeypatch.setattr(figures, "_svg", svg)
+    monkeypatch.setattr(result_figure, "as_svg", svg)
     put = lane("producer 1", SEND, [(0, 1, 0)])
     got = lane("consumer 1", RECEIVE, [(0, 2, 0)])
     quick = Result(QueueFlow(messages=1, payload=10, maxsize=8, start_method="spawn"), (put, got))
@@ -220,7 +211,7 @@ def test_repr_is_short_and_names_what_was_drawn(chosen: Result) -> None:
 def test_picture_shows_nothing_of_the_one_before(chosen: Result) -> None:
     """The figure is used again; here by another experiment, with other words and numbers, as many lanes."""
     other = child_starts(len(chosen.lanes) - 1, longest_name=max(len(lane.who) for lane in chosen.lanes))
-    _drawing.submit(_figure.cache_clear).result()
+    in_drawing_thread(_figure.cache_clear).result()
     first = draw(chosen)
     assert draw(other).svg != first.svg
     assert _figure.cache_info().hits == 1, "the figure was made anew: this test tests nothing"

@@ -14,7 +14,7 @@ import group_workers
 import pytest
 
 import ipc_helpers
-from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.group.starting import start_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,10 +86,10 @@ def test_child_loads_the_standard_library_alone(start_method: str, loaded_at_sta
 def test_package_works_without_widgets_and_plots() -> None:
     received, *complaints = run_script(group_workers.run_without_widgets_and_plots).splitlines()
     assert received == "10"
-    needed = "need ipywidgets, matplotlib, numpy: python -m pip install"
+    needed = "needs ipywidgets, matplotlib, numpy: python -m pip install"
     assert [complaint.split('"')[0].strip() for complaint in complaints] == [
-        f"draw: figures {needed}",
-        f"Panel: panels {needed}",
+        f"draw: draw {needed}",
+        f"Panel: Panel {needed}",
     ]
     assert [complaint.count('"') for complaint in complaints] == [6, 6], "each with its range, in quotes"
 

@@ -24,11 +24,12 @@ from ipc_helpers import (
     WorkerError,
     WorkerPool,
     draw,
-    figures,
-    worker_cells,
 )
-from ipc_helpers.experiments.experiment import Choice, Experiment, WholeNumber, parameter
-from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.experiments.experiment import Experiment
+from ipc_helpers.experiments.parameters import Choice, WholeNumber, parameter
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.ui import result_figure, worker_cells
+from ipc_helpers.ui.drawing import Size
 from ipc_helpers.ui.panel import stops
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Failing(Experiment):
     steps = 10
     description = "something that fails"
 
-    def _parts(self, context: Any) -> Any:
+    def participants(self, context: Any) -> Any:
         raise self.error
 
 
@@ -157,7 +158,7 @@ def test_what_is_kept_is_drawn_beside_the_next_run(panel: Panel) -> None:
 
 
 def test_picture_follows_the_size_in_which_it_is_shown(panel: Panel) -> None:
-    size = figures.Size(500, 400, 18.45)
+    size = Size(500, 400, 18.45)
     panel.picture.set_state(size._asdict())
     run(panel)
     assert panel.picture.svg == draw(panel.result, size=size).svg
@@ -349,7 +350,7 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
     def fail(*_: object) -> None:
         raise MemoryError("no room for a picture")
 
-    monkeypatch.setattr(figures, "_draw", fail)
+    monkeypatch.setattr(result_figure, "_draw", fail)
     for worker in ({}, {"producer": own_workers.lose_one}):
         failing = Panel(QueueFlow(messages=5), **worker)
         run(failing)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipc_helpers.group.worker_group import ProcessGroup, WorkerError, start_methods
+from ipc_helpers.group.errors import WorkerError
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.group.worker_group import ProcessGroup
 from ipc_helpers.workers import pattern_workers
 
 if TYPE_CHECKING:

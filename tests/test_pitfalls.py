@@ -21,7 +21,7 @@ from prose import headings
 from refresh_outputs import ROOT
 
 from ipc_helpers import Diagnosis, diagnose
-from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.group.starting import start_methods
 from ipc_helpers.workers import pipe_workers, pitfall_workers
 
 if TYPE_CHECKING:

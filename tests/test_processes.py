@@ -30,16 +30,10 @@ import pytest
 from kernels import gone_within
 
 from ipc_helpers.child.entry import OVERDUE, start_thread
-from ipc_helpers.group import worker_group
-from ipc_helpers.group.worker_group import (
-    Cancelled,
-    DeadlineError,
-    ProcessGroup,
-    ProcessGroupError,
-    StartError,
-    WorkerError,
-    start_methods,
-)
+from ipc_helpers.group import starting, worker_group
+from ipc_helpers.group.errors import Cancelled, DeadlineError, ProcessGroupError, StartError, WorkerError
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.group.worker_group import ProcessGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -576,15 +570,15 @@ def test_a_forked_child_uses_a_group_itself(spawn: BaseContext) -> None:
 
 def test_more_children_than_one_wait_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows that is 63 objects, two for each child."""
-    wait = worker_group.connection.wait
+    wait = starting.connection.wait
 
     def wait_as_windows(objects: list[Any], timeout: float | None = None) -> list[Any]:
         if len(objects) > 63:
             raise ValueError("need at most 63 handles, got a sequence of length {len(objects)}")
         return wait(objects, timeout)
 
-    monkeypatch.setattr(worker_group.connection, "wait", wait_as_windows)
-    monkeypatch.setattr(worker_group, "_MOST_WAITED_FOR", 60)
+    monkeypatch.setattr(starting.connection, "wait", wait_as_windows)
+    monkeypatch.setattr(starting, "_MOST_WAITED_FOR", 60)
     with (
         ends_soon(AMPLE),
         ProcessGroup(multiprocessing.get_context(start_methods()[-1]), deadline=AMPLE) as group,

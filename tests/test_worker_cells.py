@@ -19,7 +19,7 @@ from kernels import Kernel
 from nbformat.v4 import new_code_cell, new_notebook
 
 from ipc_helpers import ProcessGroup, WorkerError, diagnose
-from ipc_helpers.group.worker_group import start_methods
+from ipc_helpers.group.starting import start_methods
 from ipc_helpers.ui import worker_cells
 from ipc_helpers.ui.worker_cells import define, find
 

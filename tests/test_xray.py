@@ -19,7 +19,8 @@ import pytest
 
 from ipc_helpers.child import journey
 from ipc_helpers.child.xray import PARTS, READ, TAKEN, WRITING, WRITTEN, Places, XRay, XRayError
-from ipc_helpers.group.worker_group import ProcessGroup, start_methods
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.group.worker_group import ProcessGroup
 from ipc_helpers.workers import inside_queue_workers
 from ipc_helpers.workers import queue_workers as queues_workers
 

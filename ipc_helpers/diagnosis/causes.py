@@ -1,372 +1,19 @@
-"""From what the processes of a tree wrote down to the cause, in a sentence.
-
-:mod:`~ipc_helpers.child.probe` writes the events, :mod:`~ipc_helpers.diagnosis.diagnose` runs the tree. Here
-is no process and no clock: the same events give the same words.
-"""
+"""The rules that find the cause in a tree of processes, and say it and its remedy in a sentence."""
 
 from __future__ import annotations
 
-import json
-import re
-import signal
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ipc_helpers.child.stacks import WAITS, Place, have_waited, place_of
+from ipc_helpers.diagnosis.process_tree import Tree, error_in_words, messages, names_of, with_verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-MAIN = "main"
-"""The name of the process that ran the function given."""
-
-
-@dataclass
-class ObservedProcess:
-    """What was seen of one process.
-
-    Attributes
-    ----------
-    name : str
-        Its own name, or that of its function; "main" for the process that ran the function given.
-    state : {"ended", "raised", "killed", "terminated", "stuck", "idle", "lost"}
-        "terminated": a daemon, at the end of the process that started it. "idle": a worker of a pool, or the
-        process of a manager, that waits to be given work. "lost": it ended before its function began, or
-        left without returning.
-    exitcode : int or None
-        As of ``multiprocessing.Process``; None where nobody was left to see it.
-    words : str
-        How it ended, or where it is stuck: the line of its own code, and the library's function.
-    """
-
-    name: str = ""
-    state: str = ""
-    exitcode: int | None = None
-    words: str = ""
-    # What its events say.
-    pid: int = field(default=0, repr=False)
-    parent: int = field(default=0, repr=False)
-    daemon: bool = field(default=False, repr=False)
-    pool: bool = field(default=False, repr=False)
-    begun: bool = field(default=False, repr=False)
-    returned: bool = field(default=False, repr=False)
-    ended: bool = field(default=False, repr=False)
-    raised: dict[str, Any] | None = field(default=None, repr=False)
-    running: dict[str, Any] | None = field(default=None, repr=False)
-    waiting: dict[str, Any] | None = field(default=None, repr=False)
-    dropped: dict[str, Any] | None = field(default=None, repr=False)
-    ended_in: str = field(default="", repr=False)  # the line of its parent's that terminated or killed it
-    ended_first: bool = field(default=False, repr=False)  # before its parent was through with the function
-
-    @property
-    def lines(self) -> list[tuple[str, int]]:
-        """Where it is stuck, or raised, in code that is not the library's: file and line, innermost first."""
-        own = self.raised["own"] if self.raised else self.place.own if self.state == "stuck" else ()
-        return [(file, number) for file, number in own]
-
-    @property
-    def call(self) -> str:
-        """What a stuck one called: "Queue.get" for example, or "feeder's join"."""
-        return str(self.place.call).removeprefix("the ") if self.state == "stuck" else ""
-
-    @property
-    def error(self) -> tuple[str, str]:
-        """The type of the exception that it raised, and the first line of its text; empty without one.
-
-        It may be stuck after that.
-        """
-        return (self.raised["kind"], _first_line(self.raised)) if self.raised else ("", "")
-
-    @property
-    def place(self) -> Place:
-        """Where its main thread was at the end."""
-        return Place(*self.running["place"]) if self.running else place_of([])
-
-    @property
-    def waits_for(self) -> str:
-        """What its main thread waited for at the end, in one of the words of ``WAITS``; empty for nothing."""
-        return WAITS.get(self.place.call, "")
-
-    @property
-    def alive(self) -> bool:
-        """Whether it had not ended at the deadline."""
-        return self.running is not None or (not self.ended and self.exitcode is None)
-
-    @property
-    def killed(self) -> bool:
-        """Whether a signal ended it."""
-        return not self.alive and (self.exitcode or 0) < 0 and not self.terminated
-
-    @property
-    def terminated(self) -> bool:
-        """Whether it was a daemon that was told to end, by the program or because its parent ended."""
-        return self.daemon and self.exitcode == -signal.SIGTERM
-
-    @property
-    def signal(self) -> str:
-        """The name of the signal that ended it."""
-        number = -(self.exitcode or 0)
-        return next((known.name for known in signal.Signals if known == number), f"signal {number}")
-
-    def seen(self, kind: str) -> list[Any]:
-        """Return what it saw at the end of all its "queues", "ends" of pipes, or "feeders"."""
-        return self.running[kind] if self.running else []
-
-
-class Tree:
-    """What the processes of a tree wrote down, put together.
-
-    Parameters
-    ----------
-    folder : Path
-        Where they wrote it.
-    main : dict
-        How the main process ended, as its parent saw it: "pid"; "exitcode" and "returned" once it did;
-        "kind" and "message" of the exception when it could not begin, or could not send what it returned.
-    until : int, optional
-        When the tree was ended before its deadline, since nothing could move any more; in nanoseconds of
-        ``time.perf_counter_ns``. What happened after that comes from ending it.
-    """
-
-    def __init__(self, folder: Path, main: dict[str, Any], until: int | None = None) -> None:
-        self.result = main
-        self.processes: dict[int, ObservedProcess] = {}
-        self._queues: dict[str, dict[str, Any]] = {}
-        self._pipes: dict[str, dict[str, Any]] = {}
-        self.left: dict[str, int] = {}
-        self._changed = 0  # when a process was last started, returned, or was seen to be gone
-        if "pid" in main:
-            self._process(main["pid"]).name = MAIN
-        events = [
-            (event["at"], int(path.stem), event)
-            for path in folder.glob("*.events")
-            # Without the last part: empty, or a line that is being written.
-            for event in map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
-        ]
-        for at, pid, event in sorted(events, key=lambda item: item[:2]):
-            if until is None or at <= until:
-                self._take(self._process(pid), event)
-        if until is not None:
-            for process in self.processes.values():
-                # Who was killed while it waited has not said that it waits no more.
-                process.running = process.waiting if process.exitcode is None else None
-        if "exitcode" in main:
-            self.main.ended, self.main.exitcode = True, main["exitcode"]
-            if self.main.raised is None and main.get("kind"):
-                self.main.raised = {**main, "line": "", "own": ()}
-        self._name_apart()
-
-    def _process(self, pid: int) -> ObservedProcess:
-        return self.processes.setdefault(pid, ObservedProcess(pid=pid))
-
-    def _take(self, process: ObservedProcess, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if process.running is not None:  # what happens after the deadline comes from ending the tree
-            return
-        for pid, code in event.get("children", {}).items():
-            child = self._process(int(pid))
-            if code is not None and child.exitcode is None:
-                self._changed = event["at"]
-                child.exitcode, child.ended_first = code, not (process.returned or process.raised)
-        self.left |= event.get("left", {})
-        process.waiting = event if kind == "waiting" else None
-        if kind in ("child", "returned", "raised", "ended"):
-            self._changed = event["at"]
-        if kind in ("begun", "returned", "ended"):
-            setattr(process, kind, True)
-        elif kind in ("raised", "running", "dropped"):
-            setattr(process, kind, getattr(process, kind) or event)
-        elif kind == "child":
-            child = self._process(event["pid"])
-            child.parent, child.name = process.pid, event["name"]
-            child.daemon, child.pool = event["daemon"], event["pool"]
-        elif kind == "ends":
-            self._process(event["pid"]).ended_in = event["line"]
-        elif kind in ("queue", "pipe"):
-            (self._queues if kind == "queue" else self._pipes)[event["key"]] = event
-
-    def _name_apart(self) -> None:
-        """Give the second process of a name a number, and all after it."""
-        seen: Counter[str] = Counter()
-        for process in self.processes.values():
-            seen[process.name] += 1
-            if seen[process.name] > 1:
-                process.name = f"{process.name} {seen[process.name]}"
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether each process that has not ended has said where it is."""
-        return all(process.running or not process.alive for process in self.processes.values())
-
-    def is_stuck(self, seconds: float) -> bool:
-        """Say whether all processes that live have waited for each other, throughout so many seconds."""
-        # Who waits for a process that has ended goes on once its exit is seen: not yet, if that was now.
-        waiting = [process.waiting for process in self.processes.values() if self._may_move(process)]
-        waits = [(event["since"], event["at"]) if event else None for event in waiting]
-        return have_waited(waits, self._changed, seconds)
-
-    def _may_move(self, process: ObservedProcess) -> bool:
-        """Say whether a process lives, or its parent has yet to see that it does not."""
-        parent = self.processes.get(process.parent)
-        return process.alive or (process.exitcode is None and parent is not None and parent.alive)
-
-    @property
-    def main(self) -> ObservedProcess:
-        """The process that ran the function given."""
-        return self.processes[self.result["pid"]]
-
-    @property
-    def others(self) -> list[ObservedProcess]:
-        """All but the main process."""
-        return [process for process in self.processes.values() if process is not self.main]
-
-    @property
-    def stuck(self) -> list[ObservedProcess]:
-        """Those that had not ended at the deadline, without those that wait to be given work."""
-        return [process for process in self.processes.values() if process.alive and not process.place.serves]
-
-    def endings(self) -> tuple[ObservedProcess, ...]:
-        """Return each process, now with how it ended, or where it was at the end."""
-        for process in self.processes.values():
-            process.state, process.words = self._state(process)
-            if process.alive:  # at the deadline
-                process.exitcode = None
-        return tuple(self.processes.values())
-
-    def messages_left(self) -> dict[str, int]:
-        """Return, for each queue that the function's processes made, how many messages were never got."""
-        return {self.queue(key): count for key, count in self.left.items() if key in self._queues}
-
-    def finding(self) -> Finding:
-        """Return what went wrong, or that nothing did."""
-        return next(chain.from_iterable(rule(self) for rule in _RULES))
-
-    def _state(self, process: ObservedProcess) -> tuple[str, str]:
-        """Return the state of a process, and how it ended in words."""
-        code = process.exitcode
-        if process.alive and process.place.serves:
-            return "idle", "idle, waiting to be given work"
-        if process.alive:
-            return "stuck", self.where(process, _at_line)
-        if process.raised:
-            return "raised", f"raised {_error(process.raised)}{_at_line(process.raised['line'])}"
-        if process is self.main and "returned" in self.result:
-            return "ended", f"returned {self.result['returned']!r}"
-        if process.pool and (process.terminated or code == 0):  # which of the two is a matter of moments
-            return "ended", "ended with its pool"
-        if process.terminated and process.ended_in:
-            return "terminated", f"terminated{_at_line(process.ended_in)}"
-        if process.terminated and not process.ended_first:
-            return "terminated", "terminated: a daemon ends with the process that started it"
-        if process.terminated or process.killed:
-            return "killed" if process.killed else "terminated", f"killed by {process.signal}"
-        if not process.begun:
-            return "lost", f"ended with exit code {code} before its function began"
-        if not process.returned:
-            return "lost", f"left with exit code {code}, without returning"
-        return "ended", f"ended with exit code {code or 0}"
-
-    def queue_states(self) -> dict[str, list[dict[str, Any]]]:
-        """Return, for each queue, what each process saw of it at the deadline."""
-        states = defaultdict(list)
-        for process in self.processes.values():
-            for state in process.seen("queues"):
-                states[state["key"]].append(state)
-        return states
-
-    # Words for what is where.
-
-    def queue(self, key: str | None) -> str:
-        """Return what a reader calls a queue, with a number where several are called the same."""
-        name = self._queue_name(key)
-        namesakes = [other for other in self._queues if self._queue_name(other) == name]
-        words = "the queue" if name in ("", "queue") else f"the queue {name!r}"
-        if len(namesakes) < 2 or key not in namesakes:
-            return words
-        return f"{words} ({namesakes.index(key) + 1} of {len(namesakes)})"
-
-    def _queue_name(self, key: str | None) -> str:
-        """Return the variable that a queue was assigned to; empty where the line does not tell."""
-        made = self._queues.get(key or "")
-        if made is None:
-            return ""
-        file, number, _ = made["place"]
-        calls = {other["place"][2] for other in self._queues.values() if other["place"][:2] == [file, number]}
-        names: list[str] = made["names"]
-        if len(calls) == len(names):  # each of them made one, from left to right
-            return names[sorted(calls).index(made["place"][2])]
-        return names[0] if len(names) == 1 else ""
-
-    def end(self, pipe: str, side: int) -> str:
-        """Return what a reader calls an end of a pipe."""
-        made = self._pipes[pipe]
-        if len(made["names"]) == 2:
-            return repr(made["names"][side])
-        return f"an end of the pipe made in {made['line']!r}"
-
-    def target(self, process: ObservedProcess) -> ObservedProcess | None:
-        """Return the process that another waits for."""
-        place = process.place
-        return self.processes.get(place.key) if place.kind == "process" else None
-
-    def where(self, process: ObservedProcess, quoted: Callable[[str], str]) -> str:
-        """Say where a process is stuck; ``quoted`` puts its own line into words."""
-        if process.running is None:
-            return "silent: it was stopped, or C code held its interpreter"
-        at = quoted(process.place.line)
-        if process.place.is_exiting or process.returned or process.raised:
-            at = ", after its function had ended"
-        what = self._what(process)
-        words = f"stuck in {what}{at}" if what else f"running{at}"
-        if any(Place(*feeder).is_writing for feeder in process.seen("feeders")):
-            words += "; its feeder thread: in a pipe write"
-        return words
-
-    def _lock_changes_hands(self, key: str) -> bool:
-        """Say whether a process that lives holds the read lock of a queue: who waits for it will get it."""
-        return any(state["read"] == "here" for state in self.queue_states()[key])
-
-    def _what(self, process: ObservedProcess) -> str:
-        """Return the call that a process is stuck in, and what it waits for there."""
-        place, waits_for = process.place, process.waits_for
-        call: str = place.call
-        target = self.target(process)
-        if target is not None and waits_for != "feeder":
-            return f"Process.join, waiting for {target.name}"
-        if waits_for == "get" and place.is_at_lock and not self._lock_changes_hands(place.key):
-            return f"{call}, at the read lock"
-        if waits_for in ("get", "receive"):
-            return f"{call}, waiting for {'the rest of ' if place.within_message else ''}a message"
-        if waits_for == "send" or (waits_for == "put" and place.is_writing):
-            return f"{call}, in a pipe write"
-        if waits_for == "put":
-            return f"{call}, waiting for a free slot"
-        return f"{call}, waiting for task_done()" if waits_for == "tasks" else call
-
-
-def _names(processes: Iterable[ObservedProcess]) -> str:
-    """Return "main", "a and b", "a, b and c"."""
-    *first, last = [process.name for process in processes]
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _verb(processes: list[ObservedProcess], verb: str) -> str:
-    """Return "main waits", "a and b wait"."""
-    return f"{_names(processes)} {verb}{'s' if len(processes) == 1 else ''}"
-
-
-def messages(count: int) -> str:
-    """Return "1 message", "2 messages"."""
-    return f"{count:,} message{'' if count == 1 else 's'}"
-
+    from collections.abc import Callable, Iterator
 
 _LOOK = "give each wait a limit, and look at the exit code of who should send"
 
 
-class Finding(NamedTuple):
+class Conclusion(NamedTuple):
     """What went wrong, in a sentence without its full stop; what to do about it; and whether all is well."""
 
     cause: str
@@ -378,28 +25,28 @@ class Finding(NamedTuple):
 # stand before what they bring about.
 
 
-def _dropped_message(tree: Tree) -> Iterator[Finding]:
+def _dropped_message(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.processes.values():
         if process.dropped:
-            yield Finding(
+            yield Conclusion(
                 f"a message that {process.name} put into {tree.queue(process.dropped['key'])} can't be "
                 "pickled, and its feeder thread drops it, after put() has returned",
                 "put only what pickle takes",
             )
 
 
-def _not_importable(tree: Tree) -> Iterator[Finding]:
+def _not_importable(tree: Tree) -> Iterator[Conclusion]:
     if tree.result.get("kind") == "AttributeError" and not tree.main.begun:
-        yield Finding("the child can't find the function", "put it into a module that a child can import")
+        yield Conclusion("the child can't find the function", "put it into a module that a child can import")
     lost = [process for process in tree.others if not process.begun and (process.exitcode or 0) > 0]
     if lost:
-        yield Finding(
-            f"{_names(lost)} ended before the function began: the child could not load it, or an argument",
+        yield Conclusion(
+            f"{names_of(lost)} ended before the function began: the child could not load it, or an argument",
             "put the function into a module that a child can import",
         )
 
 
-def _killed(tree: Tree) -> Iterator[Finding]:
+def _killed(tree: Tree) -> Iterator[Conclusion]:
     killed = [process for process in tree.processes.values() if process.killed]
     # To end a daemon is a way to stop it, unless somebody waits for what it took along.
     killed += [
@@ -413,42 +60,40 @@ def _killed(tree: Tree) -> Iterator[Finding]:
     for process in tree.stuck:
         if process.place.within_message:
             words = f"{who} in the middle of a message, and {process.name} waits for the rest of it"
-            yield Finding(words, remedy)
+            yield Conclusion(words, remedy)
     for lock, does in (("read", "get a message"), ("write", "have a message written")):
         for key, states in tree.queue_states().items():
             if all(state[lock] == "elsewhere" for state in states):
                 held = f"the {lock} lock of {tree.queue(key)}"
-                yield Finding(f"{who} while it held {held}, so nobody else can {does} any more", remedy)
-    yield Finding(f"{who} before it was done{_and_who_waits(tree)}", remedy)
+                yield Conclusion(f"{who} while it held {held}, so nobody else can {does} any more", remedy)
+    yield Conclusion(f"{who} before it was done{_and_who_waits(tree)}", remedy)
 
 
-def _raised(tree: Tree) -> Iterator[Finding]:
+def _raised(tree: Tree) -> Iterator[Conclusion]:
     for process in (*tree.others, tree.main):
         if process.raised:
             rest = _and_who_waits(tree)
             if process is not tree.main and not tree.stuck and (tree.main.returned or not tree.main.raised):
                 rest = "; its parent learns that from the exit code alone"
-            yield Finding(
-                f"{process.name} raised {_error(process.raised)}{_in_line(process.raised['line'])}{rest}",
-                "" if process is tree.main else _LOOK,
-            )
+            what = f"{error_in_words(process.raised)}{_in_line(process.raised['line'])}"
+            yield Conclusion(f"{process.name} raised {what}{rest}", "" if process is tree.main else _LOOK)
 
 
-def _left_early(tree: Tree) -> Iterator[Finding]:
+def _left_early(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.processes.values():
         if not process.alive and (process.exitcode or 0) > 0:
             words = f"{process.name} ended with exit code {process.exitcode}{_and_who_waits(tree)}"
-            yield Finding(words, _LOOK)
+            yield Conclusion(words, _LOOK)
 
 
-def _both_send(tree: Tree) -> Iterator[Finding]:
+def _both_send(tree: Tree) -> Iterator[Conclusion]:
     sending = [process for process in tree.stuck if process.waits_for == "send" and process.place.key]
     for process in sending:
         pipe, side = process.place.key
         both = [other for other in sending if other.place.key[0] == pipe]
         if any(other.place.key[1] != side for other in both):
-            yield Finding(
-                f"{_names(both)} both send first; the pipe is full both ways, and neither receives",
+            yield Conclusion(
+                f"{names_of(both)} both send first; the pipe is full both ways, and neither receives",
                 "let one of them receive first",
             )
 
@@ -461,13 +106,13 @@ _BEFORE_JOIN = {
 }
 
 
-def _join_before_get(tree: Tree) -> Iterator[Finding]:
+def _join_before_get(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.stuck:
         target = tree.target(process)
         if target is not None and target.alive and target.waits_for in _BEFORE_JOIN:
             first, done, why = _BEFORE_JOIN[target.waits_for]
             who = f"{process.name} joins {target.name} before it has {done} the messages"
-            yield Finding(f"{who}, and {target.name} {why}", f"{first} first, then join")
+            yield Conclusion(f"{who}, and {target.name} {why}", f"{first} first, then join")
 
 
 _UNREAD = {
@@ -477,28 +122,28 @@ _UNREAD = {
 }
 
 
-def _nobody_reads(tree: Tree) -> Iterator[Finding]:
+def _nobody_reads(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.stuck:
         if process.waits_for in _UNREAD:
             queue = tree.queue(process.place.key) if process.waits_for == "put" else ""
             words = f"{process.name} {_UNREAD[process.waits_for].format(queue=queue)}"
-            yield Finding(words, "have somebody read what is sent, or stop sending")
+            yield Conclusion(words, "have somebody read what is sent, or stop sending")
 
 
-def _unfinished_tasks(tree: Tree) -> Iterator[Finding]:
+def _unfinished_tasks(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.stuck:
         if process.waits_for == "tasks":
             states = tree.queue_states()[process.place.key]
             count = next((state["unfinished"] for state in states if "unfinished" in state), None)
             some = "some messages" if count is None else messages(count)
-            yield Finding(
+            yield Conclusion(
                 f"{process.name} waits in JoinableQueue.join(): task_done() was not called for {some} that "
                 "somebody put",
                 "call task_done() for each message, in a finally block",
             )
 
 
-def _open_end(tree: Tree) -> Iterator[Finding]:
+def _open_end(tree: Tree) -> Iterator[Conclusion]:
     """Find who waits for the end of a pipe whose other end somebody holds open without using it."""
     receiving = [process for process in tree.stuck if process.waits_for == "receive" and process.place.key]
     for process in receiving:
@@ -507,82 +152,68 @@ def _open_end(tree: Tree) -> Iterator[Finding]:
         # Who waits for the other side of this very pipe is in a conversation.
         talking = [other for other in receiving if other.place.key == other_end]
         if talking:
-            words = f"{_names([process, *talking])} both wait for the other to send"
-            yield Finding(words, "let one of them begin")
+            words = f"{names_of([process, *talking])} both wait for the other to send"
+            yield Conclusion(words, "let one of them begin")
         holders = [other for other in tree.stuck if other_end in other.seen("ends")]
         # Who is in code of its own may still send.
         if holders and all(other.place.call for other in holders):
-            whose = f"{process.name} itself holds" if holders == [process] else _verb(holders, "hold")
-            yield Finding(
+            whose = f"{process.name} itself holds" if holders == [process] else with_verb(holders, "hold")
+            yield Conclusion(
                 f"{process.name} waits for the end of the pipe, which does not come while {whose} the other "
                 f"end, {tree.end(*other_end)}, open",
                 "close, in each process, the ends that it does not use",
             )
 
 
-def _missing_sentinel(tree: Tree) -> Iterator[Finding]:
+def _missing_sentinel(tree: Tree) -> Iterator[Conclusion]:
     waiting = [process for process in tree.stuck if process.waits_for == "get"]
     others = [process for process in tree.stuck if process not in waiting and tree.target(process) is None]
     if not waiting or others:
         return
     queue = tree.queue(waiting[0].place.key)
     if waiting == [tree.main]:
-        yield Finding(
+        yield Conclusion(
             f"main waits in get() for a message that nobody puts: {queue} is empty, and no other process is "
             "left",
             "count the messages, or let a sentinel say which is the last",
         )
-    yield Finding(
-        f"{_verb(waiting, 'wait')} in get(): {queue} is empty, and nobody is left who puts a "
+    yield Conclusion(
+        f"{with_verb(waiting, 'wait')} in get(): {queue} is empty, and nobody is left who puts a "
         "message or a sentinel",
         "put one sentinel for each consumer",
     )
 
 
-def _left_over(tree: Tree) -> Iterator[Finding]:
+def _left_over(tree: Tree) -> Iterator[Conclusion]:
     left = [f"{messages(count)} in {queue}" for queue, count in tree.messages_left().items() if count]
     if left and not tree.stuck:
         words = f"every process ended by itself, but nobody got {' and '.join(left)}"
-        yield Finding(words, "get all messages before the last process ends")
+        yield Conclusion(words, "get all messages before the last process ends")
 
 
-def _nothing_wrong(tree: Tree) -> Iterator[Finding]:
+def _nothing_wrong(tree: Tree) -> Iterator[Conclusion]:
     if not tree.stuck:
         count = len(tree.processes)
         who = "the process" if count == 1 else f"each of {count} processes"
-        yield Finding(f"{who} ended by itself", healthy=True)
+        yield Conclusion(f"{who} ended by itself", healthy=True)
 
 
-def _still_running(tree: Tree) -> Iterator[Finding]:
+def _still_running(tree: Tree) -> Iterator[Conclusion]:
     where = [f"{process.name} was still {tree.where(process, _in_line)}" for process in tree.stuck]
-    yield Finding("; ".join(where))
+    yield Conclusion("; ".join(where))
 
 
 def _and_who_waits(tree: Tree) -> str:
     if not tree.stuck:
         return ""
-    return f", and {_verb(tree.stuck, 'wait')} for something that never comes"
+    return f", and {with_verb(tree.stuck, 'wait')} for something that never comes"
 
 
 def _in_line(line: str) -> str:
     return f" in {line!r}" if line else ""
 
 
-def _at_line(line: str) -> str:
-    return f", in the line  {line}" if line else ""
-
-
-def _error(error: dict[str, Any]) -> str:
-    """Return the type and the first line of the message of an exception."""
-    return ": ".join(filter(None, (error["kind"], _first_line(error))))
-
-
-def _first_line(error: dict[str, Any]) -> str:
-    """Return the first line of an exception's message, without addresses, which differ in each run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", error["message"].partition("\n")[0])
-
-
-_RULES: tuple[Callable[[Tree], Iterator[Finding]], ...] = (
+_RULES: tuple[Callable[[Tree], Iterator[Conclusion]], ...] = (
     _dropped_message,
     _not_importable,
     _killed,
@@ -598,3 +229,8 @@ _RULES: tuple[Callable[[Tree], Iterator[Finding]], ...] = (
     _nothing_wrong,
     _still_running,
 )
+
+
+def conclusion(tree: Tree) -> Conclusion:
+    """Return what went wrong, or that nothing did."""
+    return next(chain.from_iterable(rule(tree) for rule in _RULES))

@@ -17,15 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.child import probe
 from ipc_helpers.child.entry import frames_can_be_read
-from ipc_helpers.diagnosis.causes import MAIN, ObservedProcess, Tree, messages
-from ipc_helpers.group.worker_group import (
-    Cancelled,
-    DeadlineError,
-    ProcessGroup,
-    WorkerError,
-    checked_deadline,
-    start_methods,
-)
+from ipc_helpers.diagnosis.causes import conclusion
+from ipc_helpers.diagnosis.process_tree import MAIN, ObservedProcess, Tree, messages
+from ipc_helpers.group.errors import Cancelled, DeadlineError, WorkerError
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.group.worker_group import ProcessGroup, checked_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +161,7 @@ def diagnose(
             tree = _end(reading, folder, main)
     finally:
         _remove(folder)
-    cause, remedy, healthy = tree.finding()
+    cause, remedy, healthy = conclusion(tree)
     output = _TRACKER.sub("", printed.decode(errors="replace"))
     left = tree.messages_left()
     return Diagnosis(healthy, cause, remedy, main.get("returned"), tree.endings(), left, output)

@@ -21,8 +21,8 @@ from ipc_helpers.exercises import EXERCISES, Mistake, Seen, line_of
 from ipc_helpers.ui import worker_cells
 
 if TYPE_CHECKING:
-    from ipc_helpers.diagnosis.causes import ObservedProcess
     from ipc_helpers.diagnosis.diagnose import Diagnosis
+    from ipc_helpers.diagnosis.process_tree import ObservedProcess
     from ipc_helpers.exercises import Exercise
     from ipc_helpers.ui.worker_cells import WorkerCell
 

@@ -138,7 +138,7 @@ def what_to_install(what: str) -> str:
     Parameters
     ----------
     what : str
-        What can't be had without them: "panels" for example.
+        What can't be had without them: "Panel" for example.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def what_to_install(what: str) -> str:
     requirements = _requirements() or [*_NEEDED_FOR]
     missing = [name for name in _NEEDED_FOR if importlib.util.find_spec(name) is None] or [*_NEEDED_FOR]
     wanted = " ".join(f'"{line}"' for line in requirements if _name(line) in missing)
-    return f"{what} need {', '.join(missing)}: python -m pip install {wanted}"
+    return f"{what} needs {', '.join(missing)}: python -m pip install {wanted}"
 
 
 def _requirements() -> list[str]:

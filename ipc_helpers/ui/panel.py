@@ -17,25 +17,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-try:
-    import anywidget
-    import ipywidgets as widgets
-    import traitlets
-    from IPython import get_ipython
-except ImportError as error:
-    from ipc_helpers.ui.check_machine import what_to_install
+import anywidget
+import ipywidgets as widgets
+import traitlets
+from IPython import get_ipython
 
-    raise ImportError(what_to_install("panels")) from error
-
-from ipc_helpers.experiments.experiment import Choice, Experiment, WholeNumber, plural
-from ipc_helpers.group.worker_group import Cancelled, ProcessGroupError, WorkerError
+from ipc_helpers.experiments.experiment import Experiment
+from ipc_helpers.experiments.parameters import Choice, WholeNumber, plural
+from ipc_helpers.group.errors import Cancelled, ProcessGroupError, WorkerError
 from ipc_helpers.trace import RECEIVE, SEND
-from ipc_helpers.ui import figures, worker_cells
+from ipc_helpers.ui import worker_cells
+from ipc_helpers.ui.drawing import Picture, Size
+from ipc_helpers.ui.result_figure import draw_soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ipc_helpers.experiments.experiment import Result
+    from ipc_helpers.experiments.result import Result
 
 _HERE = Path(__file__).parent
 _CELL = "text-align:right;padding:0.2em 0.8em"
@@ -62,7 +60,7 @@ class _PictureView(anywidget.AnyWidget):
     _css = _HERE / "panel.css"
     svg = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
-    width, height, text = (traitlets.Float(number).tag(sync=True) for number in figures.Size())
+    width, height, text = (traitlets.Float(number).tag(sync=True) for number in Size())
 
 
 class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
@@ -386,7 +384,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         if result is None or not result.lanes:
             return False
         self._drawn = result
-        figures.draw_soon(self._what_to_draw, self._show_picture).result()
+        draw_soon(self._what_to_draw, self._show_picture).result()
         self.result, self.table.value, self.keep.disabled = result, _table(result), False
         return True
 
@@ -399,24 +397,24 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self._drawn = so_far()
         copied = time.thread_time() - begun
 
-        def show(picture: figures.Picture, drawn: float) -> None:
+        def show(picture: Picture, drawn: float) -> None:
             self._show_picture(picture)
             self._looks_at = now + max(_LOOKS_EVERY, (copied + drawn) / _MOST_DRAWING)
 
-        figures.draw_soon(self._what_to_draw, show)
+        draw_soon(self._what_to_draw, show)
 
     def _redraw(self, _: Any = None) -> None:
         """Draw the same again, in the size in which it is shown now, and with or without what is kept."""
         if self._drawn is not None:
-            figures.draw_soon(self._what_to_draw, self._show_picture)
+            draw_soon(self._what_to_draw, self._show_picture)
 
-    def _what_to_draw(self) -> tuple[Result, Result | None, figures.Size]:
+    def _what_to_draw(self) -> tuple[Result, Result | None, Size]:
         """Return what the picture is to show at the moment: whatever is drawn last is the latest."""
         assert self._drawn is not None
         view = self.picture
-        return self._drawn, self._kept, figures.Size(int(view.width), int(view.height), view.text)
+        return self._drawn, self._kept, Size(int(view.width), int(view.height), view.text)
 
-    def _show_picture(self, picture: figures.Picture, _: float = 0) -> None:
+    def _show_picture(self, picture: Picture, _: float = 0) -> None:
         with self.picture.hold_sync():
             self.picture.svg, self.picture.alt = picture.svg, picture.alt
 

@@ -1,0 +1,174 @@
+"""What an experiment measured; a whole run accounts for each of its messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from ipc_helpers.experiments.parameters import ExperimentParameters, plural
+from ipc_helpers.group.errors import ProcessGroupError
+from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Total:
+    """What one process did, without what its feeder thread did.
+
+    Attributes
+    ----------
+    who : str
+        The process, "producer 1" for example.
+    sent, received : int
+        Counts of messages.
+    payload_bytes : int
+        Bytes in the payloads of the messages that it sent or received.
+    seconds : float
+        From the start of its first operation to the end of its last; 0.0 when it had none.
+    seconds_in_calls : float
+        The part of it spent inside of the calls that send and receive.
+    """
+
+    who: str
+    sent: int
+    received: int
+    payload_bytes: int
+    seconds: float
+    seconds_in_calls: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment measured: as a whole, or up to the moment at which a run was ended.
+
+    Attributes
+    ----------
+    experiment : ExperimentParameters
+        The parameters it ran with.
+    lanes : tuple of Lane
+        The trace: the events of each process, those that send first.
+    stopped : int or None
+        When the run was ended before its end, or looked at, in nanoseconds of ``time.perf_counter_ns``; None
+        for a whole run.
+    is_running : bool
+        Whether the run went on from there.
+    """
+
+    experiment: ExperimentParameters
+    lanes: tuple[Lane, ...]
+    stopped: int | None = None
+    is_running: bool = False
+
+    @cached_property
+    def sent(self) -> int:
+        """How many messages were sent."""
+        return sum(map(len, self.lanes_of(SEND)))
+
+    @cached_property
+    def received(self) -> int:
+        """How many messages were received."""
+        return sum(map(len, self.lanes_of(RECEIVE)))
+
+    @cached_property
+    def seconds(self) -> float:
+        """From the start of the first send to the end of the last receive; 0.0 when there was none."""
+        return _seconds(self.lanes_of(SEND), self.lanes_of(RECEIVE))
+
+    @cached_property
+    def totals(self) -> tuple[Total, ...]:
+        """Counts per process, in the order of the lanes."""
+        return tuple(_total(lane, self.experiment.bytes_each) for lane in self.lanes)
+
+    @property
+    def messages_per_second(self) -> float:
+        """Messages received a second, first message to last; 0.0 when none was."""
+        return self.received / self.seconds if self.seconds else 0.0
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes of payload received a second, first message to last."""
+        return self.messages_per_second * self.experiment.bytes_each
+
+    def lanes_of(self, operation: int) -> tuple[Lane, ...]:
+        """Return what the lanes hold of one operation, without those that hold none."""
+        return tuple(part for lane in self.lanes if len(part := lane.only(operation)))
+
+    def __repr__(self) -> str:
+        ended = ", still running" if self.is_running else ", ended before its end" if self.stopped else ""
+        return f"<Result of {self.experiment}: {self.sent:,} sent, {self.received:,} received{ended}>"
+
+
+class ProtocolError(ProcessGroupError, RuntimeError):
+    """The workers of an experiment did not keep to what they had agreed on.
+
+    A message was lost or arrived twice, a sentinel was forgotten, or a worker returned before all had come.
+
+    Attributes
+    ----------
+    result : Result
+        What was measured up to then.
+    """
+
+    def __init__(self, words: str, result: Result) -> None:
+        super().__init__(words)
+        self.result = result
+
+
+def measured(result: Result) -> Result:
+    """Account for every message of a whole run, and return its result.
+
+    Raises
+    ------
+    ProtocolError
+        See :func:`mistake`.
+    """
+    if wrong := mistake(result):
+        raise ProtocolError(wrong, replace(result, stopped=perf_counter_ns()))
+    return result
+
+
+def mistake(result: Result, first: int = SEND) -> str:
+    """Say what is wrong in the books of a run, from some operation on; empty when nothing is.
+
+    The numbers sent, those received, and those written where the experiment records writes, have to be 0 to
+    ``steps`` - 1, each once.
+    """
+    total = result.experiment.steps
+    expected = Counter(range(total))
+    for operation, word in ((SEND, "sent"), (RECEIVE, "received"), (WRITE, "written")):
+        lanes = result.lanes_of(operation)
+        numbers = Counter(chain.from_iterable(lane.column("number") for lane in lanes))
+        is_counted = operation >= first and operation in result.experiment.words.done
+        if is_counted and numbers != expected:
+            missing, repeated = len(expected - numbers), sum(count > 1 for count in numbers.values())
+            things = plural_of(result)
+            return f"of {total:,} {things} {missing:,} were not {word}, {repeated:,} more than once"
+    return ""
+
+
+def plural_of(result: Result) -> str:
+    """Return what its messages are called: "messages", "tasks"."""
+    return plural(result.experiment.words.noun)
+
+
+def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
+    """Return the time from the first start in some lanes to the last end in some; 0.0 where there is none."""
+    if not (first and last):
+        return 0.0
+    started = min(min(lane.column("started")) for lane in first)
+    ended = max(lane.column("ended")[-1] for lane in last)  # of one operation: in the order of their ends
+    return (ended - started) / 1e9
+
+
+def _total(lane: Lane, size: int) -> Total:
+    sends, receives = lane.only(SEND), lane.only(RECEIVE)
+    parts = [part for part in (sends, receives) if len(part)]
+    in_calls = sum(sum(part.column("ended")) - sum(part.column("started")) for part in parts) / 1e9
+    payload_bytes = (len(sends) + len(receives)) * size
+    return Total(lane.who, len(sends), len(receives), payload_bytes, _seconds(parts, parts), in_calls)
