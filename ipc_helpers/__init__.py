@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ipc_helpers.group.child import Child as Child
     from ipc_helpers.group.errors import Cancelled as Cancelled
     from ipc_helpers.group.errors import DeadlineError as DeadlineError
-    from ipc_helpers.group.errors import ProcessGroupError as ProcessGroupError
     from ipc_helpers.group.errors import StartError as StartError
     from ipc_helpers.group.errors import WorkerError as WorkerError
-    from ipc_helpers.group.worker_group import ProcessGroup as ProcessGroup
+    from ipc_helpers.group.errors import WorkerGroupError as WorkerGroupError
+    from ipc_helpers.group.worker_group import WorkerGroup as WorkerGroup
     from ipc_helpers.ui.check_exercise import check as check
-    from ipc_helpers.ui.check_machine import check_environment as check_environment
+    from ipc_helpers.ui.check_machine import check_machine as check_machine
     from ipc_helpers.ui.drawing import Picture as Picture
     from ipc_helpers.ui.journey_figure import draw_journey as draw_journey
     from ipc_helpers.ui.panel import Panel as Panel
@@ -50,10 +50,10 @@ _NAMES = {
     "experiments.result": "ProtocolError Result",
     "experiments.worker_pool": "WorkerPool",
     "group.child": "Child",
-    "group.errors": "Cancelled DeadlineError ProcessGroupError StartError WorkerError",
-    "group.worker_group": "ProcessGroup",
+    "group.errors": "Cancelled DeadlineError WorkerGroupError StartError WorkerError",
+    "group.worker_group": "WorkerGroup",
     "ui.check_exercise": "check",
-    "ui.check_machine": "check_environment",
+    "ui.check_machine": "check_machine",
     "ui.drawing": "Picture",
     "ui.journey_figure": "draw_journey",
     "ui.panel": "Panel",

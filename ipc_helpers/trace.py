@@ -85,7 +85,7 @@ _MOST_THREADS = 64  # that record at once; a record between others may be missin
 _HEADER = struct.calcsize("q") * (_SEEN + 1) + _WORDS
 
 pack_into = _RECORD.pack_into
-"""Write a record: takes a memory, a place in it, and the fields of an event; the operation last, so what
+"""Write a record: takes a memory, an offset in it, and the fields of an event; the operation last, so what
 has an operation is whole, also where its process was killed."""
 
 
@@ -107,7 +107,7 @@ class Track:
     cells : memoryview of int
         Its first cells: with the operation as the index, when the last one began, in nanoseconds of
         ``time.perf_counter_ns``, or 0.
-    next_place : callable
+    next_offset : callable
         Returns where the next record goes, in any thread.
 
     Raises
@@ -137,7 +137,7 @@ class Track:
         fields = len(Event._fields)
         self._operations = whole[_HEADER // whole.itemsize + fields - 1 :: fields]
         # A lock would cost as much as all the rest of a record.
-        self.next_place = itertools.count(_HEADER, _SIZE).__next__
+        self.next_offset = itertools.count(_HEADER, _SIZE).__next__
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self._path,)
@@ -164,9 +164,9 @@ class Track:
         RuntimeError
             When there is no room for more.
         """
-        place = self.next_place()
-        self.check_room(place)
-        pack_into(self.memory, place, started, ended, number, operation)
+        offset = self.next_offset()
+        self.check_room(offset)
+        pack_into(self.memory, offset, started, ended, number, operation)
 
     @contextmanager
     def recorded(self, operation: int, number: int) -> Iterator[None]:
@@ -175,9 +175,9 @@ class Track:
         yield
         self.add(started, perf_counter_ns(), number, operation)
 
-    def check_room(self, place: int) -> None:
-        """Raise RuntimeError when there is no room for a record at some place."""
-        if place + _SIZE > len(self.memory):
+    def check_room(self, offset: int) -> None:
+        """Raise RuntimeError when there is no room for a record at some offset."""
+        if offset + _SIZE > len(self.memory):
             raise RuntimeError("far more messages went through here than there are")
 
     def read(self) -> tuple[bytes, dict[int, int]]:

@@ -23,8 +23,8 @@ _failed = pytest.StashKey[bool]()
 
 # The files that take longest, in this order: one that began late would keep the others' workers waiting.
 _FIRST = (
-    *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_faults.py", "test_processes.py"),
-    *("test_refresh_outputs.py", "test_scripts.py", "test_xray.py", "test_experiments.py"),
+    *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_faults.py", "test_worker_group.py"),
+    *("test_refresh_outputs.py", "test_run_script.py", "test_xray.py", "test_experiments.py"),
     *("06-pitfalls.ipynb", "05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb"),
     "test_notebooks.py",
 )

@@ -74,7 +74,7 @@ class Play:
 
     def short_run(self, number: int) -> tuple[dict[str, int], str, str]:
         """Return what to type, what the panel then says, and how the alt text begins."""
-        (first, *_), done = self.experiment.rules(), self.experiment.words.done
+        (first, *_), done = self.experiment.rules(), self.experiment.labels.done
         description = replace(self.experiment, **{first: number}).description
         said = f"Done: {number} {done[SEND]}, {number} {done[RECEIVE]}."
         return self.defaults | {self.sliders[0][0]: number}, said, description

@@ -14,8 +14,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import own_workers
 import pytest
+import reader_workers
 
 from ipc_helpers.child import recorder
 from ipc_helpers.experiments.experiment import Experiment
@@ -26,9 +26,9 @@ from ipc_helpers.experiments.queue_flow import QueueFlow, shares
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError, Result, measured
 from ipc_helpers.experiments.worker_pool import WorkerPool
-from ipc_helpers.group.errors import Cancelled, DeadlineError, ProcessGroupError, WorkerError
+from ipc_helpers.group.errors import Cancelled, DeadlineError, WorkerError, WorkerGroupError
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.group.worker_group import ProcessGroup
+from ipc_helpers.group.worker_group import WorkerGroup
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Track
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -412,9 +412,7 @@ def test_lengths_of_tasks_keep_their_sum(tasks: int, order: str) -> None:
 # Progress, and the end of a run before its end.
 
 
-def ended(
-    error: type[ProcessGroupError], experiment: Experiment, match: str | None = None, **how: Any
-) -> Any:
+def ended(error: type[WorkerGroupError], experiment: Experiment, match: str | None = None, **how: Any) -> Any:
     """Run an experiment that ends soon, and with an error; return that."""
     start = time.monotonic()
     with pytest.raises(error, match=match) as caught:
@@ -562,76 +560,106 @@ SMALL = {
 }
 DUPLEX = {"duplex": True}
 RIGHT = [
-    (QueueFlow, {}, "producer", own_workers.produce_in_another_way),
-    (QueueFlow, {}, "producer", own_workers.produce_in_threads),
-    (QueueFlow, {}, "consumer", own_workers.consume_in_another_way),
-    (QueuePlaces, {}, "producer", own_workers.produce_in_another_way),
-    (PipeExchange, {}, "sender", own_workers.send_in_another_way),
-    (PipeExchange, {}, "receiver", own_workers.receive_in_another_way),
-    (PipeExchange, DUPLEX, "client", own_workers.request_in_another_way),
-    (PipeExchange, DUPLEX, "server", own_workers.serve_in_another_way),
-    (ProcessStart, {}, "worker", own_workers.take_a_moment),
-    (ProcessStart, {}, "worker", own_workers.return_something),
-    (WorkerPool, {}, "worker", own_workers.take_tasks),
+    (QueueFlow, {}, "producer", reader_workers.produce_in_another_way),
+    (QueueFlow, {}, "producer", reader_workers.produce_in_threads),
+    (QueueFlow, {}, "consumer", reader_workers.consume_in_another_way),
+    (QueuePlaces, {}, "producer", reader_workers.produce_in_another_way),
+    (PipeExchange, {}, "sender", reader_workers.send_in_another_way),
+    (PipeExchange, {}, "receiver", reader_workers.receive_in_another_way),
+    (PipeExchange, DUPLEX, "client", reader_workers.request_in_another_way),
+    (PipeExchange, DUPLEX, "server", reader_workers.serve_in_another_way),
+    (ProcessStart, {}, "worker", reader_workers.take_a_moment),
+    (ProcessStart, {}, "worker", reader_workers.return_something),
+    (WorkerPool, {}, "worker", reader_workers.take_tasks),
 ]
 BREAKING = [
-    (QueueFlow, {}, "producer", own_workers.lose_one, "of 12 messages 2 were not sent, 0 more than once"),
+    (QueueFlow, {}, "producer", reader_workers.lose_one, "of 12 messages 2 were not sent, 0 more than once"),
     (
         QueueFlow,
         {},
         "producer",
-        own_workers.put_one_twice,
+        reader_workers.put_one_twice,
         "of 12 messages 0 were not sent, 2 more than once",
     ),
     (
         QueueFlow,
         {},
         "consumer",
-        own_workers.get_three,
+        reader_workers.get_three,
         "consumer 1 and consumer 2 returned, and 6 messages were still to come",
     ),
-    (QueuePlaces, {}, "producer", own_workers.lose_one, "of 12 messages 1 were not sent"),
+    (QueuePlaces, {}, "producer", reader_workers.lose_one, "of 12 messages 1 were not sent"),
     (
         QueuePlaces,
         {},
         "producer",
-        own_workers.put_one_twice,
+        reader_workers.put_one_twice,
         "of 12 messages 0 were not sent, 1 more than once",
     ),
-    (QueuePlaces, {}, "consumer", own_workers.get_three, "of 12 messages 9 were not received"),
-    (PipeExchange, {}, "sender", own_workers.send_all_but_one, "of 12 messages 1 were not sent"),
-    (PipeExchange, {}, "receiver", own_workers.receive_three, "of 12 messages 9 were not received"),
+    (QueuePlaces, {}, "consumer", reader_workers.get_three, "of 12 messages 9 were not received"),
+    (PipeExchange, {}, "sender", reader_workers.send_all_but_one, "of 12 messages 1 were not sent"),
+    (PipeExchange, {}, "receiver", reader_workers.receive_three, "of 12 messages 9 were not received"),
     (
         PipeExchange,
         DUPLEX,
         "client",
-        own_workers.send_in_another_way,
+        reader_workers.send_in_another_way,
         "of 12 messages ([6-9]|1[0-2]) were not received",
     ),
-    (PipeExchange, DUPLEX, "client", own_workers.send_all_but_one, "(2 were not sent|were not received)"),
-    (PipeExchange, DUPLEX, "server", own_workers.serve_three, "of 12 messages [56] were not (sent|received)"),
-    (WorkerPool, {}, "worker", own_workers.take_one_task, "of 6 tasks 4 were not received"),
-    (WorkerPool, {}, "producer", own_workers.lose_one, "of 6 tasks 1 were not sent"),
+    (PipeExchange, DUPLEX, "client", reader_workers.send_all_but_one, "(2 were not sent|were not received)"),
+    (
+        PipeExchange,
+        DUPLEX,
+        "server",
+        reader_workers.serve_three,
+        "of 12 messages [56] were not (sent|received)",
+    ),
+    (WorkerPool, {}, "worker", reader_workers.take_one_task, "of 6 tasks 4 were not received"),
+    (WorkerPool, {}, "producer", reader_workers.lose_one, "of 6 tasks 1 were not sent"),
     (
         QueueFlow,
         {},
         "producer",
-        own_workers.forget_sentinels,
+        reader_workers.forget_sentinels,
         "consumer 1 and consumer 2 waited for a message, and each producer had ended: "
         "a producer puts None for each consumer once its messages are put",
     ),
-    (QueuePlaces, {}, "producer", own_workers.forget_sentinels, "consumer waited for a message, and each"),
-    (WorkerPool, {}, "producer", own_workers.forget_sentinels, "worker 1 and worker 2 waited for a message"),
-    (QueueFlow, {"messages": 4_000}, "consumer", own_workers.get_three, "3,994 were not received|and 3,994"),
-    (QueueFlow, {}, "producer", own_workers.put_sentinels_first, "returned, and 12 messages were still to"),
+    (QueuePlaces, {}, "producer", reader_workers.forget_sentinels, "consumer waited for a message, and each"),
+    (
+        WorkerPool,
+        {},
+        "producer",
+        reader_workers.forget_sentinels,
+        "worker 1 and worker 2 waited for a message",
+    ),
+    (
+        QueueFlow,
+        {"messages": 4_000},
+        "consumer",
+        reader_workers.get_three,
+        "3,994 were not received|and 3,994",
+    ),
+    (
+        QueueFlow,
+        {},
+        "producer",
+        reader_workers.put_sentinels_first,
+        "returned, and 12 messages were still to",
+    ),
     (
         PipeExchange,
         {},
         "sender",
-        own_workers.send_each,
+        reader_workers.send_each,
         "sender returned without sending None, and receiver raised EOFError",
     ),
-    (PipeExchange, {"messages": 40_000}, "receiver", own_workers.receive_three, "were not (sent|received)"),
+    (
+        PipeExchange,
+        {"messages": 40_000},
+        "receiver",
+        reader_workers.receive_three,
+        "were not (sent|received)",
+    ),
 ]
 ROLES = [
     pytest.param(kind, parameters, role, id=f"{kind.__name__} {role}")
@@ -657,9 +685,9 @@ def test_own_worker_runs_in_place_of_the_series(case: Own, start_method: str) ->
     seen: list[int] = []
     experiment = small(kind, parameters, start_method)
     result = experiment.run(progress=seen.append, deadline=AMPLE, **{role: worker})
-    if worker in (own_workers.produce_in_threads, own_workers.take_tasks):
+    if worker in (reader_workers.produce_in_threads, reader_workers.take_tasks):
         assert result.sent == result.received == experiment.steps
-    elif worker is own_workers.request_in_another_way:
+    elif worker is reader_workers.request_in_another_way:
         checked(result)  # its messages go in another order
     else:
         CHECKED[kind](result)
@@ -669,15 +697,18 @@ def test_own_worker_runs_in_place_of_the_series(case: Own, start_method: str) ->
 
 @pytest.mark.parametrize("start_method", start_methods())
 def test_two_own_workers_run_against_each_other(start_method: str) -> None:
-    both = {"producer": own_workers.produce_in_another_way, "consumer": own_workers.consume_in_another_way}
+    both = {
+        "producer": reader_workers.produce_in_another_way,
+        "consumer": reader_workers.consume_in_another_way,
+    }
     checked_flow(small(QueueFlow, {}, start_method).run(deadline=AMPLE, **both))
-    ends = {"client": own_workers.request_in_another_way, "server": own_workers.serve_in_another_way}
+    ends = {"client": reader_workers.request_in_another_way, "server": reader_workers.serve_in_another_way}
     checked(small(PipeExchange, DUPLEX, start_method).run(deadline=AMPLE, **ends))
 
 
 def test_consumer_that_leaves_early_takes_nothing_from_the_others() -> None:
     flow = QueueFlow(messages=200, consumers=2, maxsize=1)
-    checked_flow(flow.run(deadline=AMPLE, consumer=own_workers.leave_or_get_all))
+    checked_flow(flow.run(deadline=AMPLE, consumer=reader_workers.leave_or_get_all))
 
 
 @pytest.mark.parametrize("start_method", start_methods())
@@ -692,7 +723,7 @@ def test_own_worker_that_breaks_the_protocol_ends_the_run(case: tuple[Any, ...],
 def test_exception_in_an_own_worker_comes_with_its_line(
     kind: type[Experiment], parameters: dict[str, Any], role: str
 ) -> None:
-    fails = {role: own_workers.fail}
+    fails = {role: reader_workers.fail}
     error = ended(WorkerError, small(kind, parameters), "raised KeyError: 'apples'", **fails)
     assert "in fail\n    raise KeyError" in error.traceback
 
@@ -701,7 +732,7 @@ def test_exception_in_an_own_worker_comes_with_its_line(
 def test_end_of_another_input_is_no_end_of_a_pipe(kind: type[Experiment]) -> None:
     """Where all others have returned, too."""
     words = "raised EOFError: EOF when reading a line"
-    ended(WorkerError, small(kind, {}), words, worker=own_workers.read_a_line_at_last)
+    ended(WorkerError, small(kind, {}), words, worker=reader_workers.read_a_line_at_last)
 
 
 @pytest.mark.parametrize(("kind", "parameters", "role"), ROLES)
@@ -711,15 +742,15 @@ def test_own_worker_that_hangs_is_cancelled(
     cancelled = threading.Event()
     timer = threading.Timer(0.5, cancelled.set)
     timer.start()
-    ended(Cancelled, small(kind, parameters), cancelled=cancelled, **{role: own_workers.hang})
+    ended(Cancelled, small(kind, parameters), cancelled=cancelled, **{role: reader_workers.hang})
     timer.join()
 
 
 @pytest.mark.parametrize(
     ("worker", "complaint"),
     [
-        (own_workers.put_something_else, "'hello' is no message: it does not begin with a number"),
-        (own_workers.put_for_ever, "far more messages went through here than there are"),
+        (reader_workers.put_something_else, "'hello' is no message: it does not begin with a number"),
+        (reader_workers.put_for_ever, "far more messages went through here than there are"),
     ],
 )
 def test_own_producer_that_puts_what_it_should_not_is_told(worker: Any, complaint: str) -> None:
@@ -733,7 +764,7 @@ def test_unknown_role_is_refused(kind: type[Experiment]) -> None:
     with pytest.raises(
         TypeError, match=f"^{kind.__name__} has no role 'baker' for a worker of yours: "
     ) as caught:
-        kind().run(baker=own_workers.fail)
+        kind().run(baker=reader_workers.fail)
     assert all(repr(role) in str(caught.value) for role in kind.roles)
 
 
@@ -744,7 +775,7 @@ def test_unknown_role_is_refused(kind: type[Experiment]) -> None:
 )
 def test_role_of_the_other_kind_of_pipe_is_refused(duplex: bool, role: str, roles: str) -> None:
     with pytest.raises(ValueError, match=f"^a worker's role must be {roles} in PipeExchange") as caught:
-        PipeExchange(duplex=duplex).run(**{role: own_workers.fail})
+        PipeExchange(duplex=duplex).run(**{role: reader_workers.fail})
     assert f"duplex={duplex}" in str(caught.value)
     assert f"not {role!r}" in str(caught.value)
 
@@ -767,7 +798,7 @@ def test_worker_that_is_no_function_or_takes_something_else_is_refused(
         assert does in str(caught.value)
         assert str(caught.value).endswith(f"; not {wrong!r}")
     with pytest.raises(TypeError, match=rf"^{role} must take \(.*\), not \(\): ") as caught:
-        kind(**parameters).run(**{role: own_workers.with_nothing})
+        kind(**parameters).run(**{role: reader_workers.with_nothing})
     assert does in str(caught.value)
 
 
@@ -800,7 +831,7 @@ def test_worker_of_an_ordinary_cell_is_refused(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.skipif("fork" not in start_methods(), reason="the platform has no fork")
 def test_forked_child_has_any_function() -> None:
     def produce(queue: Any, messages: Any, consumers: int) -> None:
-        own_workers.produce(queue, messages, consumers)
+        reader_workers.produce(queue, messages, consumers)
 
     checked_flow(QueueFlow(messages=5, start_method="fork").run(deadline=AMPLE, producer=produce))
 
@@ -810,7 +841,7 @@ def test_forked_child_has_any_function() -> None:
 
 def test_consumer_that_waits_for_a_slow_producer_is_left_alone() -> None:
     flow = QueueFlow(messages=12, producers=1)
-    checked_flow(flow.run(deadline=AMPLE, producer=own_workers.produce_after_a_while))
+    checked_flow(flow.run(deadline=AMPLE, producer=reader_workers.produce_after_a_while))
 
 
 @pytest.mark.parametrize("start_method", start_methods())
@@ -819,14 +850,14 @@ def test_processes_that_all_wait_are_told_where(
     kind: type[Experiment], parameters: dict[str, Any], role: str, start_method: str
 ) -> None:
     experiment = small(kind, parameters, start_method)
-    result = ended(ProtocolError, experiment, **{role: own_workers.hang}).result
+    result = ended(ProtocolError, experiment, **{role: reader_workers.hang}).result
     waiting = {lane.who: lane.where for lane in result.lanes if lane.ending.startswith("was still")}
     assert "threading.Event().wait()" in waiting.values()
     assert all(waiting.values()), waiting
 
 
 def test_who_waits_with_a_limit_of_its_own_is_not_taken_for_stuck() -> None:
-    both = {"sender": own_workers.send_late, "receiver": own_workers.receive_in_time}
+    both = {"sender": reader_workers.send_late, "receiver": reader_workers.receive_in_time}
     checked(small(PipeExchange, {}).run(deadline=AMPLE, **both))
 
 
@@ -840,7 +871,7 @@ KILLED = "was killed by SIGKILL" if sys.platform != "win32" else f"exited with c
 @pytest.mark.parametrize("start_method", start_methods())
 def test_records_of_a_killed_producer_are_there(start_method: str) -> None:
     flow = small(QueueFlow, {"producers": 1, "consumers": 1}, start_method)
-    result = ended(WorkerError, flow, producer=own_workers.die_in_producer).result
+    result = ended(WorkerError, flow, producer=reader_workers.die_in_producer).result
     assert (result.sent, result.received) == (5, 5)
     assert endings(result) == {"producer 1": KILLED, "consumer 1": "was still in get"}
     assert list(result.lanes[1].unfinished) == [RECEIVE]
@@ -849,7 +880,7 @@ def test_records_of_a_killed_producer_are_there(start_method: str) -> None:
 @pytest.mark.parametrize("start_method", start_methods())
 def test_records_of_a_killed_consumer_are_there(start_method: str) -> None:
     flow = QueueFlow(messages=1_000, maxsize=4, start_method=start_method)
-    result = ended(WorkerError, flow, consumer=own_workers.die_in_consumer).result
+    result = ended(WorkerError, flow, consumer=reader_workers.die_in_consumer).result
     assert result.received == 1
     assert result.sent <= 6, "as many as the queue holds, and one that is on its way"
     assert endings(result)["consumer 1"] == KILLED
@@ -858,7 +889,7 @@ def test_records_of_a_killed_consumer_are_there(start_method: str) -> None:
 @pytest.mark.parametrize("start_method", start_methods())
 def test_records_of_a_worker_that_raises_are_there(start_method: str) -> None:
     flow = small(QueueFlow, {"consumers": 1}, start_method)
-    result = ended(WorkerError, flow, consumer=own_workers.raise_in_consumer).result
+    result = ended(WorkerError, flow, consumer=reader_workers.raise_in_consumer).result
     assert result.received == 1
     assert endings(result)["consumer 1"] == "raised KeyError"
     assert result.lanes[-1].where == 'raise KeyError("apples")'
@@ -868,7 +899,7 @@ def test_records_of_a_worker_that_raises_are_there(start_method: str) -> None:
 def test_records_of_a_deadlock_are_there(start_method: str) -> None:
     """As in join before get: the producer can't end before somebody gets."""
     flow = QueueFlow(messages=2_000, payload=1_000, start_method=start_method)
-    result = ended(DeadlineError, flow, deadline=4, consumer=own_workers.get_one_and_doze).result
+    result = ended(DeadlineError, flow, deadline=4, consumer=reader_workers.get_one_and_doze).result
     assert (result.sent, result.received) == (2_000, 1)
     assert endings(result) == {
         "producer 1": "returned, and was still delivering",
@@ -903,7 +934,7 @@ def test_records_of_a_cancelled_run_are_there(experiment: Experiment, start_meth
 
 
 def test_process_that_never_came_up_is_in_the_result() -> None:
-    error = ended(DeadlineError, small(ProcessStart, {}), deadline=2, worker=own_workers.doze)
+    error = ended(DeadlineError, small(ProcessStart, {}), deadline=2, worker=reader_workers.doze)
     assert "in doze" in error.stacks["child 1"]
     assert endings(error.result) == {
         "parent": "",
@@ -922,13 +953,13 @@ def test_own_worker_and_that_of_the_series_come_to_the_start_through_one_call(
     """Each process of either run is started by the same call, with the same arguments but the worker."""
     kind, parameters, role, worker = case
     calls: list[list[tuple[Any, ...]]] = []
-    start = ProcessGroup.start
+    start = WorkerGroup.start
 
-    def noted(group: ProcessGroup, function: Any, /, *args: Any, name: str) -> Any:
+    def noted(group: WorkerGroup, function: Any, /, *args: Any, name: str) -> Any:
         calls[-1].append((function, args[0], len(args), args[2:3], name))
         return start(group, function, *args, name=name)
 
-    monkeypatch.setattr(ProcessGroup, "start", noted)
+    monkeypatch.setattr(WorkerGroup, "start", noted)
     for workers in ({}, {role: worker}):
         calls.append([])
         small(kind, parameters).run(deadline=AMPLE, **workers)

@@ -31,12 +31,12 @@ from refresh_outputs import as_python, code_cells, find_chapters
 import ipc_helpers
 from ipc_helpers import (
     PipeExchange,
-    ProcessGroup,
     ProcessStart,
     QueueFlow,
     QueuePlaces,
     Result,
     WorkerError,
+    WorkerGroup,
     WorkerPool,
 )
 from ipc_helpers.experiments.experiment import Experiment
@@ -124,24 +124,24 @@ class Killer:
         self._delay = delay
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._kill, daemon=True)
-        self._start = ProcessGroup.start
+        self._start = WorkerGroup.start
 
     @property
     def victim(self) -> Child:
         return self.children[self._victim]
 
     def __enter__(self) -> Killer:
-        def start(group: ProcessGroup, /, *arguments: Any, **options: Any) -> Child:
+        def start(group: WorkerGroup, /, *arguments: Any, **options: Any) -> Child:
             self.children.append(child := self._start(group, *arguments, **options))
             if len(self.children) == self._victim + 1:
                 self._thread.start()
             return child
 
-        ProcessGroup.start = start  # type: ignore[method-assign]
+        WorkerGroup.start = start  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        ProcessGroup.start = self._start  # type: ignore[method-assign]
+        WorkerGroup.start = self._start  # type: ignore[method-assign]
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(SOON)
@@ -228,15 +228,15 @@ def test_worker_is_killed_before_it_is_told_to_begin(
     name: str, start_method: str, nothing_left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has reported that it is up, and the parent does not know yet that it is gone."""
-    wait = ProcessGroup.wait
+    wait = WorkerGroup.wait
 
-    def wait_and_kill(group: ProcessGroup, until: Any = None) -> None:
+    def wait_and_kill(group: WorkerGroup, until: Any = None) -> None:
         wait(group, until)
         if until is not None:
             time.sleep(0.05)  # now they wait to be told
             os.kill(killer.victim.pid, signal.SIGKILL)
 
-    monkeypatch.setattr(ProcessGroup, "wait", wait_and_kill)
+    monkeypatch.setattr(WorkerGroup, "wait", wait_and_kill)
     with Killer(0, 1, starting=False, delay=AMPLE) as killer:
         outcome = outcome_of(replace(TARGETS[name].short, start_method=start_method))
     check_names_the_killed(outcome, killer)
@@ -376,7 +376,7 @@ def interrupted(kernel: Kernel, source: str, delay: float) -> bool:
     return how == "KeyboardInterrupt"
 
 
-# The kernel is interrupted while a ProcessGroup or a panel runs.
+# The kernel is interrupted while a WorkerGroup or a panel runs.
 
 
 @pytest.mark.parametrize("place", ["body", "wait", "experiment"])

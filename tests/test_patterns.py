@@ -11,7 +11,7 @@ import pytest
 
 from ipc_helpers.group.errors import WorkerError
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.group.worker_group import ProcessGroup
+from ipc_helpers.group.worker_group import WorkerGroup
 from ipc_helpers.workers import pattern_workers
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def let_go(*queues: Any) -> None:
 
 def test_each_consumer_ends_with_its_sentinel(context: BaseContext) -> None:
     numbers, seen = context.Queue(), context.Queue()
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         producers = [
             group.start(pattern_workers.put_all, numbers, range(start, start + 10)) for start in (0, 10)
         ]
@@ -53,7 +53,7 @@ def test_each_consumer_ends_with_its_sentinel(context: BaseContext) -> None:
 
 def test_each_task_is_answered_or_its_error_reported(context: BaseContext) -> None:
     tasks, results = context.Queue(), context.Queue()
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         group.start(pattern_workers.answer_or_report, tasks, results, math.sqrt)
         for task in (16, -1, "nine", None):
             tasks.put(task)
@@ -65,7 +65,7 @@ def test_each_task_is_answered_or_its_error_reported(context: BaseContext) -> No
 def test_a_task_that_raises_ends_a_worker_that_does_not_report(context: BaseContext) -> None:
     tasks, results = context.Queue(), context.Queue()
     tasks.put(-1)
-    with pytest.raises(WorkerError) as caught, ProcessGroup(context, deadline=AMPLE) as group:
+    with pytest.raises(WorkerError) as caught, WorkerGroup(context, deadline=AMPLE) as group:
         group.start(pattern_workers.answer_all, tasks, results, math.sqrt)
     assert caught.value.kind == "ValueError"
     assert results.empty()
@@ -75,7 +75,7 @@ def test_a_task_that_raises_ends_a_worker_that_does_not_report(context: BaseCont
 def test_tasks_are_finished_on_request_and_the_sentinel_too(context: BaseContext) -> None:
     tasks, taken, requests = context.JoinableQueue(), context.Semaphore(0), context.Semaphore(0)
     waiter = threading.Thread(target=tasks.join, daemon=True)
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         group.start(pattern_workers.finish_on_request, tasks, taken, requests)
         for task in ("one", "two", None):
             tasks.put(task)
@@ -94,7 +94,7 @@ def test_tasks_are_finished_on_request_and_the_sentinel_too(context: BaseContext
 def test_a_task_that_is_forgotten_stays_unfinished(context: BaseContext) -> None:
     tasks = context.JoinableQueue()
     tasks.put("forgotten")
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         group.start(pattern_workers.take_and_forget, tasks)
     tasks.task_done()  # one is left to be said
     let_go(tasks)
@@ -103,7 +103,7 @@ def test_a_task_that_is_forgotten_stays_unfinished(context: BaseContext) -> None
 def replies_until(context: BaseContext, end: Callable[[Connection[Any, Any]], object]) -> None:
     """Have two requests replied to, then end the service."""
     client, service_end = context.Pipe()
-    with client, service_end, ProcessGroup(context, deadline=AMPLE) as group:
+    with client, service_end, WorkerGroup(context, deadline=AMPLE) as group:
         group.start(pattern_workers.reply, service_end, context.Semaphore(2))
         service_end.close()
         client.send((1, "one"))
@@ -127,7 +127,7 @@ def test_service_ends_when_the_other_end_is_closed(start_method: str) -> None:
 def test_a_faulty_worker_takes_its_request_along(context: BaseContext) -> None:
     end, workers_end = context.Pipe()
     with end, workers_end, pytest.raises(WorkerError) as caught:  # noqa: SIM117
-        with ProcessGroup(context, deadline=AMPLE) as group:
+        with WorkerGroup(context, deadline=AMPLE) as group:
             group.start(pattern_workers.take_and_exit, workers_end, math.sqrt)
             end.send(4)
             group.wait()
@@ -137,7 +137,7 @@ def test_a_faulty_worker_takes_its_request_along(context: BaseContext) -> None:
 
 def test_sentinel_travels_through_the_stages(context: BaseContext) -> None:
     first, second, third = (context.Queue(maxsize=1) for _ in range(3))
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         group.start(pattern_workers.stage, first, second, pattern_workers.square)
         group.start(pattern_workers.stage, second, third, str)
         for number in (1, 2, 3, None):

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import group_workers
 import pytest
 
-from ipc_helpers import ProcessGroup, WorkerError, trace
+from ipc_helpers import WorkerError, WorkerGroup, trace
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Event, Lane, Track
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_records_of_a_killed_worker_are_there(count: int, start_method: str, not
     track = Track(5_001)
     with (
         pytest.raises(WorkerError, match="before its worker returned"),
-        ProcessGroup(multiprocessing.get_context(start_method), deadline=60) as group,
+        WorkerGroup(multiprocessing.get_context(start_method), deadline=60) as group,
     ):
         group.start(group_workers.record_and_die, track, count)
     assert list(Lane("worker", track.read()[0]).column("number")) == list(range(count))

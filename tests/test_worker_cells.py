@@ -18,7 +18,7 @@ import refresh_outputs
 from kernels import Kernel
 from nbformat.v4 import new_code_cell, new_notebook
 
-from ipc_helpers import ProcessGroup, WorkerError, diagnose
+from ipc_helpers import WorkerError, WorkerGroup, diagnose
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.ui import worker_cells
 from ipc_helpers.ui.worker_cells import define, find
@@ -43,7 +43,7 @@ def names() -> dict[str, Any]:
 
 
 def result_of(function: Any, *args: Any, start_method: str = "spawn") -> Any:
-    with ProcessGroup(multiprocessing.get_context(start_method), deadline=SECONDS) as group:
+    with WorkerGroup(multiprocessing.get_context(start_method), deadline=SECONDS) as group:
         child = group.start(function, *args)
     return child.result
 
@@ -52,7 +52,7 @@ def result_of(function: Any, *args: Any, start_method: str = "spawn") -> Any:
 
 EDITS = """
     import multiprocessing, os, pathlib, sys
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
     from ipc_helpers.ui import worker_cells
 
     assert not sys.dont_write_bytecode
@@ -62,7 +62,7 @@ EDITS = """
         for edit in range(20):
             digit = edit % 3  # there and back
             cell = worker_cells.define(f"def work():\\n    return {digit}\\n", namespace=names)
-            with ProcessGroup(ctx, deadline=60) as group:
+            with WorkerGroup(ctx, deadline=60) as group:
                 child = group.start(names["work"])
             assert (child.result, names["work"]()) == (digit, digit), (edit, child.result)
         print("compiled:", any(pathlib.Path(cell.path).parent.rglob("*.pyc")))
@@ -113,16 +113,16 @@ def test_the_same_text_run_again_starts_afresh(names: dict[str, Any]) -> None:
 
 FORKSERVER = """
     import multiprocessing
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
     from ipc_helpers.ui import worker_cells
 
     if __name__ == "__main__":
         ctx = multiprocessing.get_context("forkserver")
-        with ProcessGroup(ctx, deadline=60) as group:
+        with WorkerGroup(ctx, deadline=60) as group:
             group.start(abs, -3)
         assert worker_cells._folder is None
         cell = worker_cells.define("def work():\\n    return 'found'\\n")
-        with ProcessGroup(ctx, deadline=60) as group:
+        with WorkerGroup(ctx, deadline=60) as group:
             child = group.start(cell.module.work)
         print(child.result)
 """
@@ -260,11 +260,11 @@ def run(folder: Path, *sources: str) -> list[str]:
 
 START = """
 import multiprocessing
-from ipc_helpers import ProcessGroup
+from ipc_helpers import WorkerGroup
 %load_ext ipc_helpers
 
 def result_of(function):
-    with ProcessGroup(multiprocessing.get_context("spawn"), deadline=60) as group:
+    with WorkerGroup(multiprocessing.get_context("spawn"), deadline=60) as group:
         child = group.start(function)
     return child.result
 """

@@ -20,7 +20,7 @@ import pytest
 from ipc_helpers.child import journey
 from ipc_helpers.child.xray import PARTS, READ, TAKEN, WRITING, WRITTEN, Places, XRay, XRayError
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.group.worker_group import ProcessGroup
+from ipc_helpers.group.worker_group import WorkerGroup
 from ipc_helpers.workers import inside_queue_workers
 from ipc_helpers.workers import queue_workers as queues_workers
 
@@ -177,7 +177,7 @@ def test_steps_come_in_order_and_from_their_threads(kind: str) -> None:
 @KINDS
 def test_close_is_no_message(kind: str) -> None:
     requests = context.Semaphore(0)
-    with opened(kind) as queue, ProcessGroup(context, deadline=AMPLE) as group:
+    with opened(kind) as queue, WorkerGroup(context, deadline=AMPLE) as group:
         group.start(queues_workers.get_on_request, queue, requests, 2)
         view = XRay(queue)
         queue.put(bytes(HOLDS))
@@ -230,7 +230,7 @@ def test_queue_under_an_xray_is_handed_to_a_child(start_method: str) -> None:
     box = own.Queue()
     view = XRay(box)
     written, put = own.Semaphore(0), own.Semaphore(1)
-    with ProcessGroup(own, deadline=AMPLE) as group:
+    with WorkerGroup(own, deadline=AMPLE) as group:
         child = group.start(journey.put_traveller, box, b"first", put, written)
         assert box.get(timeout=AMPLE) == b"first"
         assert isinstance(box.get(timeout=AMPLE), journey.Traveller)
@@ -277,7 +277,7 @@ def test_second_xray_and_one_that_comes_late_are_refused(kind: str) -> None:
 def test_traveller_takes_its_steps_in_order(start_method: str) -> None:
     own = multiprocessing.get_context(start_method)
     box, put, written = own.Queue(), own.Semaphore(0), own.Semaphore(0)
-    with ProcessGroup(own, deadline=AMPLE) as group:
+    with WorkerGroup(own, deadline=AMPLE) as group:
         producer = group.start(journey.put_traveller, box, bytes(HOLDS), put, written, name="producer")
         consumer = group.start(journey.get_traveller, box, put, written, name="consumer")
     main, feeder = ("producer", "MainThread"), ("producer", "QueueFeederThread")
@@ -299,7 +299,7 @@ def test_traveller_takes_its_steps_in_order(start_method: str) -> None:
 @pytest.mark.parametrize("start_method", start_methods())
 def test_producer_that_computes_measures_each_put(start_method: str, kind: str) -> None:
     own = multiprocessing.get_context(start_method)
-    with ProcessGroup(own, deadline=AMPLE) as group:
+    with WorkerGroup(own, deadline=AMPLE) as group:
         producer = group.start(journey.put_while_busy, getattr(own, kind)(), 3, 0.02, 0.005)
     assert len(producer.result) == 3
     assert all(delay > 0 for delay in producer.result)

@@ -1,6 +1,6 @@
 """What wraps a worker in its process: the deadline, the stack, the watch on the parent, the result.
 
-Every child of a :class:`~ipc_helpers.group.worker_group.ProcessGroup` runs :func:`run`. It
+Every child of a :class:`~ipc_helpers.group.worker_group.WorkerGroup` runs :func:`run`. It
 imports little, and no dataclasses: what this module loads, every spawned child waits for.
 """
 

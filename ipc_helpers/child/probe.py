@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     import _thread
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any
+    from typing import Any, Literal, Unpack
+
+    from ipc_helpers.child.events import Event, Kind, QueueState
 
 LAST_TO_END = -100
 """Priority of a finalizer that runs after a queue has waited for its feeder, which has -5."""
@@ -136,7 +138,7 @@ def _run_observed(folder: str, looks_at: int, ends_at: int) -> None:
     _run(functools.partial(type(process).run, process))
 
 
-def log(event: str, **facts: Any) -> None:
+def log(event: Kind, /, **facts: Unpack[Event]) -> None:
     """Write an event into this process's file."""
     line = json.dumps({"event": event, "at": time.perf_counter_ns(), **facts}) + "\n"
     # One write to a file opened for appending: lines of two threads do not mix.
@@ -168,7 +170,7 @@ def _run(function: Callable[[], Any]) -> Any:
             kind=type(error).__name__,
             message=stacks.shortened(str(error)),
             line=stacks.line_of(*own[-1]) if own else "",  # the frame may be in an except clause by now
-            own=[(frame.f_code.co_filename, number) for frame, number in reversed(own)],
+            own_lines=[(frame.f_code.co_filename, number) for frame, number in reversed(own)],
         )
         raise
     log("returned")
@@ -179,7 +181,7 @@ def _look(main: int, begun: _thread.LockType) -> None:
     """Write down, for as long as this process waits, where it does; and once more when it is time."""
     begun.release()
     looks_since = time.perf_counter_ns()
-    look = stacks.Looks(main, lambda: list(_queues), functools.partial(_tell_wait, main))
+    look = stacks.WaitDetector(main, lambda: list(_queues), functools.partial(_tell_wait, main))
     while (left := (_looks_at - time.perf_counter_ns()) / 1e9) > 0:
         passed = (time.perf_counter_ns() - looks_since) / 1e9
         time.sleep(min(left, max(_LOOKS_EVERY, passed / 20)))
@@ -189,18 +191,20 @@ def _look(main: int, begun: _thread.LockType) -> None:
 
 def _tell_wait(main: int, since: int) -> None:
     if since:
-        log("waiting", since=since, **_state(main))
+        state = _state(main)
+        state["since"] = since
+        log("waiting", **state)
     else:
         log("moving")
 
 
-def _state(main: int) -> dict[str, Any]:
+def _state(main: int) -> Event:
     """Return where this process is, and what it holds."""
     threads = stacks.threads()
-    places = [stacks.place_of(threads.pop(main, [])), *map(stacks.place_of, threads.values())]
+    sites = [stacks.call_site(threads.pop(main, [])), *map(stacks.call_site, threads.values())]
     return {
-        "place": places[0],
-        "feeders": [place for place in places[1:] if place.is_feeder],
+        "site": sites[0],
+        "feeders": [site for site in sites[1:] if site.is_feeder],
         "children": _exitcodes(),
         "queues": [_queue_state(queue) for queue in list(_queues)],
         "ends": [end._observed_key for end in list(_ends) if not end.closed and end.writable],
@@ -232,11 +236,10 @@ def _left() -> dict[str, int]:
     return left
 
 
-def _queue_state(queue: Any) -> dict[str, Any]:
-    state = {
+def _queue_state(queue: Any) -> QueueState:
+    state: QueueState = {
         "key": queue._observed_key,
-        "read": stacks.holder(queue._rlock),
-        "write": stacks.holder(queue._wlock),
+        "locks": {"read": stacks.holder(queue._rlock), "write": stacks.holder(queue._wlock)},
     }
     if hasattr(queue, "_unfinished_tasks"):
         with contextlib.suppress(NotImplementedError):  # macOS
@@ -268,7 +271,7 @@ def _end(end: Callable[..., None], process: BaseProcess) -> None:
     """Note which process the program ends, and where: the library ends daemons without this method."""
     caller = sys._getframe(2)
     if not stacks.is_library(caller):  # not a pool, which ends its workers
-        log("ends", pid=process.pid, line=stacks.line_of(caller))
+        log("terminates", pid=process.pid or 0, line=stacks.line_of(caller))
     end(process)
 
 
@@ -307,7 +310,7 @@ def _make_pipe(pipe: Callable[..., tuple[Any, Any]], *args: Any, **kwargs: Any) 
     return ends
 
 
-def _log_made(kind: str, caller: FrameType) -> str | None:
+def _log_made(kind: Literal["queue", "pipe"], caller: FrameType) -> str | None:
     """Write down where the program made a queue or a pipe, and return what tells it from others.
 
     None for one that is a part of something else in the library: a pool's own queue, for example.
@@ -325,8 +328,8 @@ def _log_made(kind: str, caller: FrameType) -> str | None:
     # What a reader calls the things made there.
     match = re.match(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*=(?!=)", line)
     names = re.split(r"\s*,\s*", match.group(1)) if match else []
-    place = caller.f_code.co_filename, caller.f_lineno, caller.f_lasti
-    log(kind, key=key, line=line, names=names, place=place)
+    made_at = caller.f_code.co_filename, caller.f_lineno, caller.f_lasti
+    log(kind, key=key, line=line, names=names, made_at=made_at)
     return key
 
 

@@ -84,17 +84,17 @@ def run(
 
 def _looking(endpoint: Any, track: Track) -> Callable[[], None]:
     """Return what looks whether this process waits, and notes it in the track."""
-    main, looks = get_ident(), None
+    main, detect = get_ident(), None
 
     def look() -> None:
-        nonlocal looks
+        nonlocal detect
         from ipc_helpers.child import stacks  # which a run that is soon over does not need
 
         def tell(since: int) -> None:
             track.note_wait(since, *(stacks.whereabouts(main) if since else ()))
 
-        looks = looks or stacks.Looks(main, lambda: [endpoint], tell)
-        looks()
+        detect = detect or stacks.WaitDetector(main, lambda: [endpoint], tell)
+        detect()
 
     return look
 
@@ -115,7 +115,7 @@ def calls(worker: Callable[..., object], endpoint: Any, track: Track) -> Callabl
 def _recorded(method: Callable[..., Any], operation: int, track: Track) -> Callable[..., Any]:
     """Return what does as a method of one object does, and records it: each line costs the recorded loop."""
     clock, pack, memory = perf_counter_ns, pack_into, track.memory
-    next_place, cells = track.next_place, track.cells
+    next_offset, cells = track.next_offset, track.cells
 
     def call(*args: Any, **options: Any) -> Any:
         cells[operation] = started = clock()
@@ -129,11 +129,11 @@ def _recorded(method: Callable[..., Any], operation: int, track: Track) -> Calla
         if message is None:
             cells[operation] = 0
             return result
-        place = next_place()
+        offset = next_offset()
         try:
-            pack(memory, place, started, ended, message[0], operation)
+            pack(memory, offset, started, ended, message[0], operation)
         except (struct.error, TypeError, LookupError):
-            track.check_room(place)
+            track.check_room(offset)
             if operation == SEND:  # whoever gets it need not say it again
                 raise ValueError(f"{short(message)} is no message: it does not begin with a number") from None
         return result

@@ -46,14 +46,14 @@ WAITS = {
 """The calls that wait for another process, for as long as it takes; and a word for what each waits for."""
 
 
-class Place(namedtuple("Place", "line own call kind key names within_message")):
+class CallSite(namedtuple("CallSite", "line own_lines call kind key names within_message")):
     """Where a thread is: its own line, the library's function that this calls, and what for.
 
     Attributes
     ----------
     line : str
         The innermost line of the program's own; empty in a thread that is in none.
-    own : sequence of (str, int)
+    own_lines : sequence of (str, int)
         The file and the number of each line of the program's own, innermost first.
     call : str
         What that line called: "Queue.get" for example; :data:`FEEDERS_JOIN`; empty for code of its own.
@@ -85,15 +85,17 @@ class Place(namedtuple("Place", "line own call kind key names within_message")):
     @property
     def is_exiting(self) -> bool:
         """Whether the process is past its function."""
-        return not self.own and "_exit_function" in self.names
+        return not self.own_lines and "_exit_function" in self.names
 
     @property
     def serves(self) -> bool:
         """Whether waiting is what the process is for: in a pool's or an executor's worker, or a manager's."""
-        return not self.own and not {"worker", "_process_worker", "serve_forever"}.isdisjoint(self.names)
+        return not self.own_lines and not {"worker", "_process_worker", "serve_forever"}.isdisjoint(
+            self.names
+        )
 
 
-class Looks:
+class WaitDetector:
     """Notes, look by look, since when this process waits for other processes, and can't go on without them.
 
     Parameters
@@ -171,7 +173,7 @@ def waits_now(main: int, queues: Iterable[Any]) -> list[tuple[FrameType, object]
     stack = stacks.pop(main, [])
     if not stack or not _waits(stack):
         return []
-    feeders = [place_of(feeder) for feeder in stacks.values()]
+    feeders = [call_site(feeder) for feeder in stacks.values()]
     if not all(feeder.is_feeder for feeder in feeders):
         return []  # a thread of the program's own may be at work
     if not any("_send" in feeder.names for feeder in feeders) and any(map(_is_about_to_write, queues)):
@@ -181,8 +183,8 @@ def waits_now(main: int, queues: Iterable[Any]) -> list[tuple[FrameType, object]
 
 def whereabouts(thread: int) -> tuple[str, str]:
     """Return where a thread is: the line of its own, and the library's function that this calls."""
-    place = place_of(threads().get(thread, []))
-    return place.line, place.call
+    site = call_site(threads().get(thread, []))
+    return site.line, site.call
 
 
 def holder(lock: Any) -> str:
@@ -199,27 +201,27 @@ def _is_about_to_write(queue: Any) -> bool:
 
 def _waits(stack: list[FrameType]) -> bool:
     """Say whether a thread waits for another process, without a limit, and nothing is there for it."""
-    place = place_of(stack)
-    if place.is_exiting:
-        return place.call == FEEDERS_JOIN or "join" in place.names
-    if place.serves:
+    site = call_site(stack)
+    if site.is_exiting:
+        return site.call == FEEDERS_JOIN or "join" in site.names
+    if site.serves:
         return True
-    if place.call not in WAITS:
+    if site.call not in WAITS:
         return False
-    if place.within_message:  # which no timeout covers
+    if site.within_message:  # which no timeout covers
         return True
     called = _library_frames(stack)[-1]
     if local(called, "timeout") is not None or not local(called, "block", True):
         return False
-    if place.call == "wait":
+    if site.call == "wait":
         waited_for: Any = local(called, "object_list")
         if not hasattr(waited_for, "__len__"):  # another function of this name, or an iterator
             return False
         return os.name != "posix" or not connection.wait(waited_for, 0)
     subject: Any = local(called, "self")
-    if place.kind == "queue" and WAITS[place.call] == "get":
-        return place.is_at_lock or not is_ready(subject._reader)
-    if place.kind == "end" and WAITS[place.call] == "receive":
+    if site.kind == "queue" and WAITS[site.call] == "get":
+        return site.is_at_lock or not is_ready(subject._reader)
+    if site.kind == "end" and WAITS[site.call] == "receive":
         return not is_ready(subject)
     return True
 
@@ -264,7 +266,7 @@ def line_of(frame: FrameType, number: int | None = None) -> str:
     return shortened(text or f"{frame.f_code.co_name}()")
 
 
-def place_of(frames: list[FrameType]) -> Place:
+def call_site(frames: list[FrameType]) -> CallSite:
     """Return where a thread with these frames is."""
     own = [frame for frame in frames if not is_library(frame)]
     library = _library_frames(frames)
@@ -274,7 +276,7 @@ def place_of(frames: list[FrameType]) -> Place:
     called = library[-1] if own and library else next(with_object, None)
     kind, key, owner = _subject(called) if called else ("", None, "")
     call = f"{owner}.{called.f_code.co_name}" if called and owner else names[-1] if names else ""
-    return Place(
+    return CallSite(
         line_of(own[0]) if own else "",
         [(frame.f_code.co_filename, frame.f_lineno) for frame in own],
         call if {"_finalize_join", "join_thread"}.isdisjoint(names) else FEEDERS_JOIN,

@@ -50,20 +50,20 @@ def _killed(tree: Tree) -> Iterator[Conclusion]:
     killed = [process for process in tree.processes.values() if process.killed]
     # To end a daemon is a way to stop it, unless somebody waits for what it took along.
     killed += [
-        process for process in tree.others if tree.stuck and process.terminated and process.ended_first
+        process for process in tree.others if tree.unfinished and process.terminated and process.ended_first
     ]
     if not killed:
         return
     line = _in_line(killed[0].ended_in if killed[0].terminated else "")
     who = f"{killed[0].name} was killed ({killed[0].signal}){line}"
     remedy = "end a process that uses a queue or a pipe with a sentinel, not with a signal"
-    for process in tree.stuck:
-        if process.place.within_message:
+    for process in tree.unfinished:
+        if process.site.within_message:
             words = f"{who} in the middle of a message, and {process.name} waits for the rest of it"
             yield Conclusion(words, remedy)
     for lock, does in (("read", "get a message"), ("write", "have a message written")):
         for key, states in tree.queue_states().items():
-            if all(state[lock] == "elsewhere" for state in states):
+            if all(state["locks"][lock] == "elsewhere" for state in states):
                 held = f"the {lock} lock of {tree.queue(key)}"
                 yield Conclusion(f"{who} while it held {held}, so nobody else can {does} any more", remedy)
     yield Conclusion(f"{who} before it was done{_and_who_waits(tree)}", remedy)
@@ -73,7 +73,11 @@ def _raised(tree: Tree) -> Iterator[Conclusion]:
     for process in (*tree.others, tree.main):
         if process.raised:
             rest = _and_who_waits(tree)
-            if process is not tree.main and not tree.stuck and (tree.main.returned or not tree.main.raised):
+            if (
+                process is not tree.main
+                and not tree.unfinished
+                and (tree.main.returned or not tree.main.raised)
+            ):
                 rest = "; its parent learns that from the exit code alone"
             what = f"{error_in_words(process.raised)}{_in_line(process.raised['line'])}"
             yield Conclusion(f"{process.name} raised {what}{rest}", "" if process is tree.main else _LOOK)
@@ -87,11 +91,11 @@ def _left_early(tree: Tree) -> Iterator[Conclusion]:
 
 
 def _both_send(tree: Tree) -> Iterator[Conclusion]:
-    sending = [process for process in tree.stuck if process.waits_for == "send" and process.place.key]
+    sending = [process for process in tree.unfinished if process.waits_for == "send" and process.site.key]
     for process in sending:
-        pipe, side = process.place.key
-        both = [other for other in sending if other.place.key[0] == pipe]
-        if any(other.place.key[1] != side for other in both):
+        pipe, side = process.site.key
+        both = [other for other in sending if other.site.key[0] == pipe]
+        if any(other.site.key[1] != side for other in both):
             yield Conclusion(
                 f"{names_of(both)} both send first; the pipe is full both ways, and neither receives",
                 "let one of them receive first",
@@ -107,7 +111,7 @@ _BEFORE_JOIN = {
 
 
 def _join_before_get(tree: Tree) -> Iterator[Conclusion]:
-    for process in tree.stuck:
+    for process in tree.unfinished:
         target = tree.target(process)
         if target is not None and target.alive and target.waits_for in _BEFORE_JOIN:
             first, done, why = _BEFORE_JOIN[target.waits_for]
@@ -123,17 +127,17 @@ _UNREAD = {
 
 
 def _nobody_reads(tree: Tree) -> Iterator[Conclusion]:
-    for process in tree.stuck:
+    for process in tree.unfinished:
         if process.waits_for in _UNREAD:
-            queue = tree.queue(process.place.key) if process.waits_for == "put" else ""
+            queue = tree.queue(process.site.key) if process.waits_for == "put" else ""
             words = f"{process.name} {_UNREAD[process.waits_for].format(queue=queue)}"
             yield Conclusion(words, "have somebody read what is sent, or stop sending")
 
 
 def _unfinished_tasks(tree: Tree) -> Iterator[Conclusion]:
-    for process in tree.stuck:
+    for process in tree.unfinished:
         if process.waits_for == "tasks":
-            states = tree.queue_states()[process.place.key]
+            states = tree.queue_states()[process.site.key]
             count = next((state["unfinished"] for state in states if "unfinished" in state), None)
             some = "some messages" if count is None else messages(count)
             yield Conclusion(
@@ -145,18 +149,20 @@ def _unfinished_tasks(tree: Tree) -> Iterator[Conclusion]:
 
 def _open_end(tree: Tree) -> Iterator[Conclusion]:
     """Find who waits for the end of a pipe whose other end somebody holds open without using it."""
-    receiving = [process for process in tree.stuck if process.waits_for == "receive" and process.place.key]
+    receiving = [
+        process for process in tree.unfinished if process.waits_for == "receive" and process.site.key
+    ]
     for process in receiving:
-        pipe, side = process.place.key
+        pipe, side = process.site.key
         other_end = [pipe, 1 - side]
         # Who waits for the other side of this very pipe is in a conversation.
-        talking = [other for other in receiving if other.place.key == other_end]
+        talking = [other for other in receiving if other.site.key == other_end]
         if talking:
             words = f"{names_of([process, *talking])} both wait for the other to send"
             yield Conclusion(words, "let one of them begin")
-        holders = [other for other in tree.stuck if other_end in other.seen("ends")]
+        holders = [other for other in tree.unfinished if other_end in other.seen("ends")]
         # Who is in code of its own may still send.
-        if holders and all(other.place.call for other in holders):
+        if holders and all(other.site.call for other in holders):
             whose = f"{process.name} itself holds" if holders == [process] else with_verb(holders, "hold")
             yield Conclusion(
                 f"{process.name} waits for the end of the pipe, which does not come while {whose} the other "
@@ -166,11 +172,13 @@ def _open_end(tree: Tree) -> Iterator[Conclusion]:
 
 
 def _missing_sentinel(tree: Tree) -> Iterator[Conclusion]:
-    waiting = [process for process in tree.stuck if process.waits_for == "get"]
-    others = [process for process in tree.stuck if process not in waiting and tree.target(process) is None]
+    waiting = [process for process in tree.unfinished if process.waits_for == "get"]
+    others = [
+        process for process in tree.unfinished if process not in waiting and tree.target(process) is None
+    ]
     if not waiting or others:
         return
-    queue = tree.queue(waiting[0].place.key)
+    queue = tree.queue(waiting[0].site.key)
     if waiting == [tree.main]:
         yield Conclusion(
             f"main waits in get() for a message that nobody puts: {queue} is empty, and no other process is "
@@ -186,27 +194,27 @@ def _missing_sentinel(tree: Tree) -> Iterator[Conclusion]:
 
 def _left_over(tree: Tree) -> Iterator[Conclusion]:
     left = [f"{messages(count)} in {queue}" for queue, count in tree.messages_left().items() if count]
-    if left and not tree.stuck:
+    if left and not tree.unfinished:
         words = f"every process ended by itself, but nobody got {' and '.join(left)}"
         yield Conclusion(words, "get all messages before the last process ends")
 
 
 def _nothing_wrong(tree: Tree) -> Iterator[Conclusion]:
-    if not tree.stuck:
+    if not tree.unfinished:
         count = len(tree.processes)
         who = "the process" if count == 1 else f"each of {count} processes"
         yield Conclusion(f"{who} ended by itself", healthy=True)
 
 
 def _still_running(tree: Tree) -> Iterator[Conclusion]:
-    where = [f"{process.name} was still {tree.where(process, _in_line)}" for process in tree.stuck]
+    where = [f"{process.name} was still {tree.where(process, _in_line)}" for process in tree.unfinished]
     yield Conclusion("; ".join(where))
 
 
 def _and_who_waits(tree: Tree) -> str:
-    if not tree.stuck:
+    if not tree.unfinished:
         return ""
-    return f", and {with_verb(tree.stuck, 'wait')} for something that never comes"
+    return f", and {with_verb(tree.unfinished, 'wait')} for something that never comes"
 
 
 def _in_line(line: str) -> str:

@@ -21,7 +21,7 @@ from ipc_helpers.diagnosis.causes import conclusion
 from ipc_helpers.diagnosis.process_tree import MAIN, ObservedProcess, Tree, messages
 from ipc_helpers.group.errors import Cancelled, DeadlineError, WorkerError
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.group.worker_group import ProcessGroup, checked_deadline
+from ipc_helpers.group.worker_group import WorkerGroup, checked_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,7 +178,7 @@ def _run(
     """Run the function in a child of its own; return how that child ended."""
     looks_at = time.perf_counter_ns() + int(seconds * 1e9)
     ends_at = looks_at + int((_ANSWERS_WITHIN + _ENDS_WITHIN) * 1e9)
-    group = ProcessGroup(context, deadline=seconds + _ANSWERS_WITHIN + _ENDS_WITHIN)
+    group = WorkerGroup(context, deadline=seconds + _ANSWERS_WITHIN + _ENDS_WITHIN)
 
     begun = time.monotonic()
     polls_at = begun + _STUCK_FOR

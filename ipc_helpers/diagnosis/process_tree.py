@@ -11,13 +11,15 @@ import re
 import signal
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ipc_helpers.child.stacks import WAITS, Place, have_waited, place_of
+from ipc_helpers.child.stacks import WAITS, CallSite, call_site, have_waited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from ipc_helpers.child.events import Event, QueueState
 
 MAIN = "main"
 """The name of the process that ran the function given."""
@@ -53,23 +55,25 @@ class ObservedProcess:
     begun: bool = field(default=False, repr=False)
     returned: bool = field(default=False, repr=False)
     ended: bool = field(default=False, repr=False)
-    raised: dict[str, Any] | None = field(default=None, repr=False)
-    running: dict[str, Any] | None = field(default=None, repr=False)
-    waiting: dict[str, Any] | None = field(default=None, repr=False)
-    dropped: dict[str, Any] | None = field(default=None, repr=False)
+    raised: Event | None = field(default=None, repr=False)
+    running: Event | None = field(default=None, repr=False)
+    waiting: Event | None = field(default=None, repr=False)
+    dropped: Event | None = field(default=None, repr=False)
     ended_in: str = field(default="", repr=False)  # the line of its parent's that terminated or killed it
     ended_first: bool = field(default=False, repr=False)  # before its parent was through with the function
 
     @property
     def lines(self) -> list[tuple[str, int]]:
         """Where it is stuck, or raised, in code that is not the library's: file and line, innermost first."""
-        own = self.raised["own"] if self.raised else self.place.own if self.state == "stuck" else ()
+        own = (
+            self.raised["own_lines"] if self.raised else self.site.own_lines if self.state == "stuck" else ()
+        )
         return [(file, number) for file, number in own]
 
     @property
     def call(self) -> str:
         """What a stuck one called: "Queue.get" for example, or "feeder's join"."""
-        return str(self.place.call).removeprefix("the ") if self.state == "stuck" else ""
+        return str(self.site.call).removeprefix("the ") if self.state == "stuck" else ""
 
     @property
     def error(self) -> tuple[str, str]:
@@ -80,14 +84,14 @@ class ObservedProcess:
         return (self.raised["kind"], first_line(self.raised)) if self.raised else ("", "")
 
     @property
-    def place(self) -> Place:
+    def site(self) -> CallSite:
         """Where its main thread was at the end."""
-        return Place(*self.running["place"]) if self.running else place_of([])
+        return CallSite(*self.running["site"]) if self.running else call_site([])
 
     @property
     def waits_for(self) -> str:
         """What its main thread waited for at the end, in one of the words of ``WAITS``; empty for nothing."""
-        return WAITS.get(self.place.call, "")
+        return WAITS.get(self.site.call, "")
 
     @property
     def alive(self) -> bool:
@@ -110,7 +114,7 @@ class ObservedProcess:
         number = -(self.exitcode or 0)
         return next((known.name for known in signal.Signals if known == number), f"signal {number}")
 
-    def seen(self, kind: str) -> list[Any]:
+    def seen(self, kind: Literal["queues", "ends", "feeders"]) -> Sequence[Any]:
         """Return what it saw at the end of all its "queues", "ends" of pipes, or "feeders"."""
         return self.running[kind] if self.running else []
 
@@ -133,8 +137,8 @@ class Tree:
     def __init__(self, folder: Path, main: dict[str, Any], until: int | None = None) -> None:
         self.result = main
         self.processes: dict[int, ObservedProcess] = {}
-        self._queues: dict[str, dict[str, Any]] = {}
-        self._pipes: dict[str, dict[str, Any]] = {}
+        self._queues: dict[str, Event] = {}
+        self._pipes: dict[str, Event] = {}
         self.left: dict[str, int] = {}
         self._changed = 0  # when a process was last started, returned, or was seen to be gone
         if "pid" in main:
@@ -155,13 +159,18 @@ class Tree:
         if "exitcode" in main:
             self.main.ended, self.main.exitcode = True, main["exitcode"]
             if self.main.raised is None and main.get("kind"):
-                self.main.raised = {**main, "line": "", "own": ()}
+                self.main.raised = {
+                    "kind": main["kind"],
+                    "message": main["message"],
+                    "line": "",
+                    "own_lines": (),
+                }
         self._name_apart()
 
     def _process(self, pid: int) -> ObservedProcess:
         return self.processes.setdefault(pid, ObservedProcess(pid=pid))
 
-    def _take(self, process: ObservedProcess, event: dict[str, Any]) -> None:
+    def _take(self, process: ObservedProcess, event: Event) -> None:
         kind = event["event"]
         if process.running is not None:  # what happens after the deadline comes from ending the tree
             return
@@ -182,7 +191,7 @@ class Tree:
             child = self._process(event["pid"])
             child.parent, child.name = process.pid, event["name"]
             child.daemon, child.pool = event["daemon"], event["pool"]
-        elif kind == "ends":
+        elif kind == "terminates":
             self._process(event["pid"]).ended_in = event["line"]
         elif kind in ("queue", "pipe"):
             (self._queues if kind == "queue" else self._pipes)[event["key"]] = event
@@ -223,9 +232,9 @@ class Tree:
         return [process for process in self.processes.values() if process is not self.main]
 
     @property
-    def stuck(self) -> list[ObservedProcess]:
+    def unfinished(self) -> list[ObservedProcess]:
         """Those that had not ended at the deadline, without those that wait to be given work."""
-        return [process for process in self.processes.values() if process.alive and not process.place.serves]
+        return [process for process in self.processes.values() if process.alive and not process.site.serves]
 
     def endings(self) -> tuple[ObservedProcess, ...]:
         """Return each process, now with how it ended, or where it was at the end."""
@@ -242,7 +251,7 @@ class Tree:
     def _state(self, process: ObservedProcess) -> tuple[str, str]:
         """Return the state of a process, and how it ended in words."""
         code = process.exitcode
-        if process.alive and process.place.serves:
+        if process.alive and process.site.serves:
             return "idle", "idle, waiting to be given work"
         if process.alive:
             return "stuck", self.where(process, at_line)
@@ -264,7 +273,7 @@ class Tree:
             return "lost", f"left with exit code {code}, without returning"
         return "ended", f"ended with exit code {code or 0}"
 
-    def queue_states(self) -> dict[str, list[dict[str, Any]]]:
+    def queue_states(self) -> dict[str, list[QueueState]]:
         """Return, for each queue, what each process saw of it at the deadline."""
         states = defaultdict(list)
         for process in self.processes.values():
@@ -272,7 +281,7 @@ class Tree:
                 states[state["key"]].append(state)
         return states
 
-    # Words for what is where.
+    # Labels for what is where.
 
     def queue(self, key: str | None) -> str:
         """Return what a reader calls a queue, with a number where several are called the same."""
@@ -288,11 +297,13 @@ class Tree:
         made = self._queues.get(key or "")
         if made is None:
             return ""
-        file, number, _ = made["place"]
-        calls = {other["place"][2] for other in self._queues.values() if other["place"][:2] == [file, number]}
-        names: list[str] = made["names"]
+        file, number, _ = made["made_at"]
+        calls = {
+            other["made_at"][2] for other in self._queues.values() if other["made_at"][:2] == [file, number]
+        }
+        names = made["names"]
         if len(calls) == len(names):  # each of them made one, from left to right
-            return names[sorted(calls).index(made["place"][2])]
+            return names[sorted(calls).index(made["made_at"][2])]
         return names[0] if len(names) == 1 else ""
 
     def end(self, pipe: str, side: int) -> str:
@@ -304,38 +315,38 @@ class Tree:
 
     def target(self, process: ObservedProcess) -> ObservedProcess | None:
         """Return the process that another waits for."""
-        place = process.place
-        return self.processes.get(place.key) if place.kind == "process" else None
+        site = process.site
+        return self.processes.get(site.key) if site.kind == "process" else None
 
     def where(self, process: ObservedProcess, quoted: Callable[[str], str]) -> str:
         """Say where a process is stuck; ``quoted`` puts its own line into words."""
         if process.running is None:
             return "silent: it was stopped, or C code held its interpreter"
-        at = quoted(process.place.line)
-        if process.place.is_exiting or process.returned or process.raised:
+        at = quoted(process.site.line)
+        if process.site.is_exiting or process.returned or process.raised:
             at = ", after its function had ended"
         what = self._what(process)
         words = f"stuck in {what}{at}" if what else f"running{at}"
-        if any(Place(*feeder).is_writing for feeder in process.seen("feeders")):
+        if any(CallSite(*feeder).is_writing for feeder in process.seen("feeders")):
             words += "; its feeder thread: in a pipe write"
         return words
 
     def _lock_changes_hands(self, key: str) -> bool:
         """Say whether a process that lives holds the read lock of a queue: who waits for it will get it."""
-        return any(state["read"] == "here" for state in self.queue_states()[key])
+        return any(state["locks"]["read"] == "here" for state in self.queue_states()[key])
 
     def _what(self, process: ObservedProcess) -> str:
         """Return the call that a process is stuck in, and what it waits for there."""
-        place, waits_for = process.place, process.waits_for
-        call: str = place.call
+        site, waits_for = process.site, process.waits_for
+        call: str = site.call
         target = self.target(process)
         if target is not None and waits_for != "feeder":
             return f"Process.join, waiting for {target.name}"
-        if waits_for == "get" and place.is_at_lock and not self._lock_changes_hands(place.key):
+        if waits_for == "get" and site.is_at_lock and not self._lock_changes_hands(site.key):
             return f"{call}, at the read lock"
         if waits_for in ("get", "receive"):
-            return f"{call}, waiting for {'the rest of ' if place.within_message else ''}a message"
-        if waits_for == "send" or (waits_for == "put" and place.is_writing):
+            return f"{call}, waiting for {'the rest of ' if site.within_message else ''}a message"
+        if waits_for == "send" or (waits_for == "put" and site.is_writing):
             return f"{call}, in a pipe write"
         if waits_for == "put":
             return f"{call}, waiting for a free slot"
@@ -363,11 +374,11 @@ def at_line(line: str) -> str:
     return f", in the line  {line}" if line else ""
 
 
-def error_in_words(error: dict[str, Any]) -> str:
+def error_in_words(error: Event) -> str:
     """Return the type and the first line of the message of an exception."""
     return ": ".join(filter(None, (error["kind"], first_line(error))))
 
 
-def first_line(error: dict[str, Any]) -> str:
+def first_line(error: Event) -> str:
     """Return the first line of an exception's message, without addresses, which differ in each run."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", error["message"].partition("\n")[0])

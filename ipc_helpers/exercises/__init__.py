@@ -124,16 +124,16 @@ def line_of(source: str, *names: str, last: bool = False) -> int | None:
     """
     import ast  # the parent alone needs it
 
-    places = []
+    found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             function = node.func
             called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-            places.append((called.removesuffix("_nowait"), node.lineno + 1))
+            found.append((called.removesuffix("_nowait"), node.lineno + 1))
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            places.append((node.name, node.lineno + 1))
+            found.append((node.name, node.lineno + 1))
     for name in names:
-        if lines := [line for found, line in places if found == name]:
+        if lines := [line for known, line in found if known == name]:
             return max(lines) if last else min(lines)
     return None
 
@@ -261,7 +261,7 @@ class Trial:
         Is called in its place, with the worker and the arguments; returns what the worker returned, and a
         dictionary of what it noted itself.
     about : str
-        Words after the name, where a trial runs the same worker twice: when, or with what.
+        Labels after the name, where a trial runs the same worker twice: when, or with what.
 
     Attributes
     ----------
@@ -350,7 +350,7 @@ def _work(
     end.send((brief(returned), brief(noted), len(active_children())))
 
 
-def get_all(queue: Any, *workers: Trial, most: float = float("inf")) -> list[Any]:
+def gather_messages(queue: Any, *workers: Trial, most: float = float("inf")) -> list[Any]:
     """Get messages until the processes of the workers have ended and the queue is empty.
 
     Parameters

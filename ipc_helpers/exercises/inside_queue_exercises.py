@@ -17,7 +17,7 @@ from ipc_helpers.exercises import (
     expect_done,
     expect_messages,
     expect_prediction,
-    get_all,
+    gather_messages,
     listed,
     noting_work,
 )
@@ -79,7 +79,7 @@ def put_or_describe(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer put four values, two of which can't be pickled."""
     queue = ctx.Queue()
     trial = Trial(ctx, worker, queue, around=_with_values)
-    return {"messages": get_all(queue, trial), "returned": trial.returned}
+    return {"messages": gather_messages(queue, trial), "returned": trial.returned}
 
 
 _MORE_THAN_ONE = "pickle raises more than one type of exception. Catch this one, too"
@@ -183,7 +183,7 @@ def in_order(ctx: Any, worker: Worker) -> dict[str, Any]:
     for number in ARRIVING:
         queue.put(None if number is None else (number, _Value(number)))
     trial = Trial(ctx, worker, queue, results, 2, around=_counting_puts)
-    return {"results": get_all(results, trial), "returned": trial.returned, **trial.noted}
+    return {"results": gather_messages(results, trial), "returned": trial.returned, **trial.noted}
 
 
 @Exercise("04.5", in_order, get="each producer ends with None: stop when all of them have")

@@ -19,7 +19,7 @@ from ipc_helpers.exercises import (
     expect_list,
     expect_messages,
     expect_prediction,
-    get_all,
+    gather_messages,
     listed,
     noting_work,
     short,
@@ -46,7 +46,7 @@ def send_to_all(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer put four messages for three consumers, and get whatever comes."""
     queue = ctx.Queue()
     trial = Trial(ctx, worker, queue, MESSAGES, CONSUMERS)
-    return {"messages": get_all(queue, trial), "returned": trial.returned}
+    return {"messages": gather_messages(queue, trial), "returned": trial.returned}
 
 
 @Exercise("05.1", send_to_all, TypeError="consumers is a number, and messages is a list")
@@ -75,7 +75,7 @@ def keep_even(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     for message in (*NUMBERS, *[None] * WORKERS):
         inbox.put(message)
     stage = [Trial(ctx, worker, inbox, outbox) for _ in range(WORKERS)]
-    messages = get_all(outbox, *stage)
+    messages = gather_messages(outbox, *stage)
     inbox.cancel_join_thread()  # nobody may get them
     predicted = Trial(ctx, predict).wait()
     return {"messages": messages, "predicted": predicted, "returned": stage[0].returned}
@@ -108,7 +108,7 @@ def answer(ctx: Any, worker: Worker) -> dict[str, Any]:
     for task in (*TASKS, None):
         tasks.put(task)
     trial = Trial(ctx, worker, tasks, results, math.sqrt, around=noting_work)
-    messages, unfinished = get_all(results, trial), count_unfinished(tasks)
+    messages, unfinished = gather_messages(results, trial), count_unfinished(tasks)
     return {"results": messages, "unfinished": unfinished, "returned": trial.returned, **trial.noted}
 
 

@@ -17,7 +17,7 @@ from ipc_helpers.exercises import (
     expect_list,
     expect_messages,
     expect_prediction,
-    get_all,
+    gather_messages,
     listed,
     short,
 )
@@ -140,7 +140,10 @@ def serve(ctx: Any, worker: Worker) -> dict[str, Any]:
     time.sleep(0.5)  # a worker that does not wait as long as it may is back by now
     for task in (*TEXTS[1:], None, AFTER):
         tasks.put(task)
-    found, few_found = get_all(results, busy, most=len(TEXTS)), get_all(few_results, left, most=1)
+    found, few_found = (
+        gather_messages(results, busy, most=len(TEXTS)),
+        gather_messages(few_results, left, most=1),
+    )
     return {"results": found, "few": few_found, "returned": busy.returned}
 
 

@@ -128,7 +128,7 @@ _ALL_FIRST = "these children wait for each other: start all of them before you w
     running=_ALL_FIRST,
     RuntimeError="target takes the function itself, without parentheses, and start() has the child call it",
     TypeError="args takes a tuple of arguments, also for a single one",
-    WorkerError="a ProcessGroup takes it for a failure that a worker leaves: use ctx.Process",
+    WorkerError="a WorkerGroup takes it for a failure that a worker leaves: use ctx.Process",
 )
 def _judge_count_all(seen: Seen, returned: Any, begun: int, alive: int) -> str:
     codes = expect_list(returned, "it is the children that leave: return a list of their exit codes")
@@ -219,7 +219,7 @@ def try_all(ctx: Any, worker: Worker, attempt: Worker) -> dict[str, Any]:
     RuntimeError="a result is there once the block of the group has ended",
     StartError="a child finds a function by its name: it has to stand at the top of the cell",
     DeadlineError="a child takes a while to start: give the group a longer deadline",
-    TypeError="a ProcessGroup takes the context and a deadline; start() takes attempt, and after it the "
+    TypeError="a WorkerGroup takes the context and a deadline; start() takes attempt, and after it the "
     "arguments of attempt",
 )
 def _judge_try_all(seen: Seen, returned: Any, alive: int) -> str:

@@ -10,7 +10,7 @@ from ipc_helpers.exercises import (
     Trial,
     expect_messages,
     expect_prediction,
-    get_all,
+    gather_messages,
     listed,
     short,
 )
@@ -27,7 +27,7 @@ def send_numbers(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a producer put five numbers and its sentinel."""
     queue = ctx.Queue()
     trial = Trial(ctx, worker, queue, 5)
-    return {"messages": get_all(queue, trial), "returned": trial.returned}
+    return {"messages": gather_messages(queue, trial), "returned": trial.returned}
 
 
 @Exercise("02.1", send_numbers)
@@ -55,7 +55,7 @@ def add_up(ctx: Any, worker: Worker) -> dict[str, Any]:
         numbers.put(number)
         time.sleep(0.05)
     numbers.cancel_join_thread()  # nobody may get them
-    return {"results": get_all(results, trial), "returned": trial.returned}
+    return {"results": gather_messages(results, trial), "returned": trial.returned}
 
 
 @Exercise("02.2", add_up)
@@ -128,10 +128,10 @@ def send_or_give_up(ctx: Any, worker: Worker) -> dict[str, Any]:
     alone, slow = ctx.Queue(maxsize=2), ctx.Queue(maxsize=1)
     without = Trial(ctx, worker, alone, ["a", "b", "c", "d"], 0.3)
     left = without.wait()
-    sent = get_all(alone, without)
+    sent = gather_messages(alone, without)
     patient = Trial(ctx, worker, slow, ["a", "b", "c"], 30)
     time.sleep(0.5)
-    got = get_all(slow, patient)
+    got = gather_messages(slow, patient)
     return {"sent": sent, "left": left, "got": got, "left_in_time": patient.returned}
 
 

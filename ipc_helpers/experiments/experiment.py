@@ -22,8 +22,8 @@ from ipc_helpers.experiments.parameters import (
 )
 from ipc_helpers.experiments.result import Result, measured
 from ipc_helpers.experiments.run import Run
-from ipc_helpers.group.errors import ProcessGroupError
-from ipc_helpers.group.worker_group import ProcessGroup
+from ipc_helpers.group.errors import WorkerGroupError
+from ipc_helpers.group.worker_group import WorkerGroup
 
 if TYPE_CHECKING:
     import threading
@@ -73,7 +73,7 @@ class Experiment(ExperimentParameters):
         TypeError, ValueError
             For a deadline, or a worker, that is not allowed; before anything starts.
         WorkerError, DeadlineError, Cancelled
-            See :class:`~ipc_helpers.ProcessGroup`; ``result`` is what was measured up to then.
+            See :class:`~ipc_helpers.WorkerGroup`; ``result`` is what was measured up to then.
         ProtocolError
             When a message was lost or arrived twice; or when all processes that run have waited for others,
             without a limit, for half a second: then none can go on. Who computes, sleeps, or waits with a
@@ -84,11 +84,9 @@ class Experiment(ExperimentParameters):
 
         with closing(Run(self, workers, progress, look)) as run:
             try:
-                with ProcessGroup(
-                    context, deadline=deadline, cancelled=cancelled, on_wait=run.watch
-                ) as group:
+                with WorkerGroup(context, deadline=deadline, cancelled=cancelled, on_wait=run.watch) as group:
                     run.begin(group)
-            except ProcessGroupError as error:
+            except WorkerGroupError as error:
                 if error.result is None:  # a stuck run has it: who is killed first may move the others
                     error.result = run.result(perf_counter_ns())
                 run.explain(error)

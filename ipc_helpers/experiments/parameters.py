@@ -146,7 +146,7 @@ class Participant(NamedTuple):
     number: int | None = None
 
 
-class Words(NamedTuple):
+class Labels(NamedTuple):
     """What an experiment's messages, and its operations on them, are called.
 
     Attributes
@@ -185,7 +185,7 @@ class ExperimentParameters(ABC):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words: ClassVar[Words] = Words(
+    labels: ClassVar[Labels] = Labels(
         "message", {SEND: "send", RECEIVE: "recv"}, {SEND: "sent", RECEIVE: "received"}
     )
     roles: ClassVar[dict[str, Role]] = {}
@@ -207,7 +207,7 @@ class ExperimentParameters(ABC):
     @property
     def steps(self) -> int:
         """How many messages go through it, which are the steps of its progress."""
-        steps: int = getattr(self, plural(self.words.noun))
+        steps: int = getattr(self, plural(self.labels.noun))
         return steps
 
     @property

@@ -10,10 +10,10 @@ from ipc_helpers.experiments.experiment import Experiment
 from ipc_helpers.experiments.parameters import (
     MIB,
     Choice,
+    Labels,
     Participant,
     Role,
     WholeNumber,
-    Words,
     counted,
     parameter,
 )
@@ -53,7 +53,7 @@ class ProcessStart(Experiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words = Words(
+    labels = Labels(
         "process", {SEND: "start", RECEIVE: "its worker"}, {SEND: "started", RECEIVE: "up"}, "not yet up"
     )
     roles: ClassVar = {

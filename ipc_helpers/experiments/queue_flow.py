@@ -9,10 +9,10 @@ from ipc_helpers.child.recorder import Messages
 from ipc_helpers.experiments.experiment import MessageExperiment
 from ipc_helpers.experiments.parameters import (
     Choice,
+    Labels,
     Participant,
     Role,
     WholeNumber,
-    Words,
     counted,
     parameter,
 )
@@ -63,7 +63,7 @@ class QueueFlow(MessageExperiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
+    labels = Labels("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", RECEIVE: "got"})
     roles: ClassVar = {
         "producer": PRODUCER,
         "consumer": Role(

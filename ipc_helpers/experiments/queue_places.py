@@ -11,10 +11,10 @@ from ipc_helpers.experiments.experiment import MessageExperiment
 from ipc_helpers.experiments.parameters import (
     MIB,
     Choice,
+    Labels,
     Participant,
     Role,
     WholeNumber,
-    Words,
     check_product,
     parameter,
 )
@@ -60,7 +60,7 @@ class QueuePlaces(MessageExperiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words = Words("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", WRITE: "written", RECEIVE: "got"})
+    labels = Labels("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", WRITE: "written", RECEIVE: "got"})
     roles: ClassVar = {
         "producer": PRODUCER._replace(record=recorder.calls_and_writes),
         "consumer": Role(

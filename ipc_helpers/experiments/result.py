@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from ipc_helpers.experiments.parameters import ExperimentParameters, plural
-from ipc_helpers.group.errors import ProcessGroupError
+from ipc_helpers.group.errors import WorkerGroupError
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Result:
         return f"<Result of {self.experiment}: {self.sent:,} sent, {self.received:,} received{ended}>"
 
 
-class ProtocolError(ProcessGroupError, RuntimeError):
+class ProtocolError(WorkerGroupError, RuntimeError):
     """The workers of an experiment did not keep to what they had agreed on.
 
     A message was lost or arrived twice, a sentinel was forgotten, or a worker returned before all had come.
@@ -144,7 +144,7 @@ def mistake(result: Result, first: int = SEND) -> str:
     for operation, word in ((SEND, "sent"), (RECEIVE, "received"), (WRITE, "written")):
         lanes = result.lanes_of(operation)
         numbers = Counter(chain.from_iterable(lane.column("number") for lane in lanes))
-        is_counted = operation >= first and operation in result.experiment.words.done
+        is_counted = operation >= first and operation in result.experiment.labels.done
         if is_counted and numbers != expected:
             missing, repeated = len(expected - numbers), sum(count > 1 for count in numbers.values())
             things = plural_of(result)
@@ -154,7 +154,7 @@ def mistake(result: Result, first: int = SEND) -> str:
 
 def plural_of(result: Result) -> str:
     """Return what its messages are called: "messages", "tasks"."""
-    return plural(result.experiment.words.noun)
+    return plural(result.experiment.labels.noun)
 
 
 def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ipc_helpers.child import recorder, stacks
 from ipc_helpers.experiments.result import ProtocolError, Result, mistake, plural_of
 from ipc_helpers.group.child import PEER_GONE
-from ipc_helpers.group.errors import ProcessGroupError, WorkerError
+from ipc_helpers.group.errors import WorkerError, WorkerGroupError
 from ipc_helpers.trace import RECEIVE, SEND, WAIT, Lane, Track
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ipc_helpers.experiments.parameters import ExperimentParameters, Participant
     from ipc_helpers.group.child import Child
-    from ipc_helpers.group.worker_group import ProcessGroup
+    from ipc_helpers.group.worker_group import WorkerGroup
     from ipc_helpers.trace import Wait
 
 _SPARE = 100  # records of a sender for messages that it sends too often, so that the books can say how often
@@ -38,14 +38,14 @@ class Run:
     look: Callable[[Callable[[], Result]], object] | None
 
     def __post_init__(self) -> None:
-        self._group: ProcessGroup
+        self._group: WorkerGroup
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
         self._children: dict[str, list[Child]] = {role: [] for role in self.experiment.roles_here}
         self._are_up = False
         self._running = 0
         self._changed = 0  # when one ended last, in nanoseconds of perf_counter_ns
 
-    def begin(self, group: ProcessGroup) -> None:
+    def begin(self, group: WorkerGroup) -> None:
         """Start the processes, and let all begin once all are ready: the clock measures no start.
 
         With a semaphore, which is released without waiting. Setting an Event waits until each process has
@@ -130,7 +130,7 @@ class Run:
         places = [f"{name} waits in {wait.call}, in the line  {wait.line}" for name, wait in waits.items()]
         return f"nobody can go on: {'; '.join(places)}"
 
-    def explain(self, error: ProcessGroupError) -> None:
+    def explain(self, error: WorkerGroupError) -> None:
         """Raise what a worker did wrong, where another found the end of its pipe because of that."""
         if not isinstance(error, WorkerError) or error.kind not in PEER_GONE:
             return
@@ -148,7 +148,7 @@ class Run:
 
     def _lanes(self) -> Iterator[Lane]:
         children = {child.name: child for child in self._group.children}
-        calls = {**self.experiment.words.calls, WAIT: "get"}
+        calls = {**self.experiment.labels.calls, WAIT: "get"}
         for name, track in self._tracks.items():
             child = children.get(name)  # None for the parent, and before it is started
             ending, where = (child.ending, _line_that_raised(child.traceback)) if child else ("", "")

@@ -9,10 +9,10 @@ from ipc_helpers.child import recorder
 from ipc_helpers.experiments.experiment import Experiment
 from ipc_helpers.experiments.parameters import (
     Choice,
+    Labels,
     Participant,
     Role,
     WholeNumber,
-    Words,
     check_product,
     counted,
     parameter,
@@ -66,7 +66,7 @@ class WorkerPool(Experiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    words = Words(
+    labels = Labels(
         "task",
         {SEND: "put", RECEIVE: "a task"},
         {SEND: "put", RECEIVE: "done"},

@@ -30,7 +30,7 @@ PEER_GONE = {error.__name__ for error in (EOFError, BrokenPipeError, ConnectionR
 
 @dataclass(eq=False)
 class Child:
-    """One worker in one child process, as :meth:`ProcessGroup.start` returns it.
+    """One worker in one child process, as :meth:`WorkerGroup.start` returns it.
 
     Attributes
     ----------

@@ -9,8 +9,8 @@ if os.name == "posix":
     pass
 
 
-class ProcessGroupError(Exception):
-    """What a :class:`ProcessGroup` raises when its workers did not all return.
+class WorkerGroupError(Exception):
+    """What a :class:`WorkerGroup` raises when its workers did not all return.
 
     Attributes
     ----------
@@ -21,11 +21,11 @@ class ProcessGroupError(Exception):
     result: Any = None
 
 
-class StartError(ProcessGroupError):
+class StartError(WorkerGroupError):
     """A worker could not be started: its function or arguments can't be handed to a child."""
 
 
-class WorkerError(ProcessGroupError):
+class WorkerError(WorkerGroupError):
     """A worker raised, was killed, or left without returning.
 
     Attributes
@@ -55,7 +55,7 @@ class WorkerError(ProcessGroupError):
         super().__init__(f"{text}\n\nIn the child process:\n{traceback}" if traceback else text)
 
 
-class DeadlineError(ProcessGroupError, TimeoutError):
+class DeadlineError(WorkerGroupError, TimeoutError):
     """Children were still running at the deadline.
 
     Attributes
@@ -73,5 +73,5 @@ class DeadlineError(ProcessGroupError, TimeoutError):
         super().__init__("\n\n".join(parts))
 
 
-class Cancelled(ProcessGroupError):
+class Cancelled(WorkerGroupError):
     """The group was cancelled."""

@@ -1,4 +1,4 @@
-"""One way to own child processes: whatever a :class:`ProcessGroup` started is gone when its block ends."""
+"""One way to own child processes: whatever a :class:`WorkerGroup` started is gone when its block ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.child import entry as child_side
 from ipc_helpers.group.child import KILLED_WITHIN, Child
-from ipc_helpers.group.errors import Cancelled, DeadlineError, ProcessGroupError, StartError
+from ipc_helpers.group.errors import Cancelled, DeadlineError, StartError, WorkerGroupError
 from ipc_helpers.group.starting import send_and_close, sigint_blocked, start_helpers, wait_for
 
 if os.name == "posix":
@@ -42,7 +42,7 @@ if hasattr(os, "register_at_fork"):  # in a forked child nobody is left who woul
 _server_that_answered: int | None = None  # the process id of a forkserver that is known to have come up
 
 
-class ProcessGroup:
+class WorkerGroup:
     """Start workers in child processes, and leave none behind.
 
     A context manager. At the end of its block it waits until every worker has returned; as soon
@@ -91,7 +91,7 @@ class ProcessGroup:
     Examples
     --------
     >>> import multiprocessing, operator
-    >>> with ProcessGroup(multiprocessing.get_context("spawn"), deadline=10) as group:
+    >>> with WorkerGroup(multiprocessing.get_context("spawn"), deadline=10) as group:
     ...     child = group.start(operator.add, 2, 3)
     >>> child.result
     5
@@ -125,9 +125,9 @@ class ProcessGroup:
         """The children, in the order in which they were started."""
         return tuple(self._children)
 
-    def __enter__(self) -> ProcessGroup:
+    def __enter__(self) -> WorkerGroup:
         if self._state != "new":
-            raise RuntimeError("a ProcessGroup is used once: make a new one")
+            raise RuntimeError("a WorkerGroup is used once: make a new one")
         self._state = "open"
         self._ends_at = time.perf_counter_ns() + int(self.deadline * 1e9)
         handler = signal.getsignal(signal.SIGINT)
@@ -221,7 +221,7 @@ class ProcessGroup:
         try:
             if error is None and self._state == "open":  # closed: the body caught what wait() raised
                 self.wait()
-            elif isinstance(error, Exception) and not isinstance(error, ProcessGroupError):
+            elif isinstance(error, Exception) and not isinstance(error, WorkerGroupError):
                 self._receive()
                 self._raise_failures()
         finally:

@@ -176,20 +176,20 @@ def _try(exercise: Exercise, cell: WorkerCell) -> Verdict:
     functions = [getattr(cell.module, name) for name in exercise.defines]
     context = multiprocessing.get_context("spawn")
     diagnosis = diagnose(exercise.trial, context, *functions, deadline=exercise.deadline)
-    places = []
+    ends = []
     for process in diagnosis.processes:
         line = next((number for file, number in process.lines if file == cell.path), None)
         if line is not None or process.name != diagnosis.processes[0].name:  # the trial's own process
-            places.append((process, line))
-    places.sort(key=lambda place: place[1] is None)  # those in the cell first
+            ends.append((process, line))
+    ends.sort(key=lambda end: end[1] is None)  # those in the cell first
     facts = diagnosis.returned
-    for process, line in places:
+    for process, line in ends:
         # One that raised in no line of the cell may belong to the trial, whose judge knows what it means.
         if process.error[0] and (line or not facts):
             return _raised(exercise, cell, process, line)
     if not facts:
-        stuck = [place for place in places if place[0].state == "stuck"]
-        return _stuck(exercise, cell, stuck, diagnosis)
+        stuck = [end for end in ends if end[0].state == "stuck"]
+        return _where_it_waits(exercise, cell, stuck, diagnosis)
     return judged(exercise, cell.source, facts, diagnosis.cause)
 
 
@@ -265,7 +265,7 @@ def _raised(exercise: Exercise, cell: WorkerCell, process: ObservedProcess, line
     return _wrong(f"{process.name} raised {kind}{text}", hint, line)
 
 
-def _stuck(
+def _where_it_waits(
     exercise: Exercise,
     cell: WorkerCell,
     stuck: list[tuple[ObservedProcess, int | None]],

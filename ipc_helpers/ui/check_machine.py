@@ -55,8 +55,8 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Environment:
-    """What :func:`check_environment` found; a notebook shows it as a table.
+class MachineReport:
+    """What :func:`check_machine` found; a notebook shows it as a table.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Environment:
         )
 
 
-def check_environment() -> Environment:
+def check_machine() -> MachineReport:
     """Look at what the chapters need: Python, the packages, start methods, a child that answers, semaphores.
 
     Starts one child process, and waits up to 30 seconds for it. Whatever is missing is in the
@@ -108,14 +108,14 @@ def check_environment() -> Environment:
 
     Returns
     -------
-    Environment
+    MachineReport
         Its ``problems`` are empty when every chapter will run.
     """
     start_methods = tuple(multiprocessing.get_all_start_methods())
     context = multiprocessing.get_context("spawn" if "spawn" in start_methods else start_methods[0])
     child = _child()
     findings = (_python(), *_packages(), _start_methods(start_methods), child, _semaphores(context))
-    return Environment(findings, start_methods, child.verdict == FINE)
+    return MachineReport(findings, start_methods, child.verdict == FINE)
 
 
 def _python() -> Finding:
@@ -221,9 +221,9 @@ def _start_methods(names: tuple[str, ...]) -> Finding:
 def _child() -> Finding:
     try:
         # Imported late: where Python can't start processes, this import may be what fails.
-        from ipc_helpers.group.worker_group import ProcessGroup
+        from ipc_helpers.group.worker_group import WorkerGroup
 
-        with ProcessGroup(multiprocessing.get_context("spawn"), deadline=_CHILD_SECONDS) as group:
+        with WorkerGroup(multiprocessing.get_context("spawn"), deadline=_CHILD_SECONDS) as group:
             group.start(os.getpid, name="the child")
     except Exception as exception:  # whatever it is, the reader gets words
         error = f"{type(exception).__name__}: {exception}".partition("\n")[0]

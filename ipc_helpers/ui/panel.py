@@ -24,7 +24,7 @@ from IPython import get_ipython
 
 from ipc_helpers.experiments.experiment import Experiment
 from ipc_helpers.experiments.parameters import Choice, WholeNumber, plural
-from ipc_helpers.group.errors import Cancelled, ProcessGroupError, WorkerError
+from ipc_helpers.group.errors import Cancelled, WorkerError, WorkerGroupError
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui import worker_cells
 from ipc_helpers.ui.drawing import Picture, Size
@@ -368,7 +368,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             self._say(_summary(result))
         except Cancelled as error:
             self._say(self._show_end("Cancelled", error.result))
-        except ProcessGroupError as error:
+        except WorkerGroupError as error:
             summary, _, details = str(error).partition("\n")
             if isinstance(error, WorkerError):
                 summary += _line_of(error, self._workers)
@@ -500,7 +500,7 @@ def _line_of(error: WorkerError, workers: dict[str, Any]) -> str:
 
 
 def _summary(result: Result) -> str:
-    words = result.experiment.words
+    words = result.experiment.labels
     done = f"Done: {result.sent:,} {words.done[SEND]}, {result.received:,} {words.done[RECEIVE]}."
     rate = f" {result.messages_per_second:,.0f} {plural(words.noun)} a second."
     return done + rate if result.received > 1 else done
@@ -508,7 +508,7 @@ def _summary(result: Result) -> str:
 
 def _table(result: Result) -> str:
     """Return the counts and rates of a run, and each process's share, as an HTML table."""
-    words = result.experiment.words
+    words = result.experiment.labels
     per_second = f"{plural(words.noun)} a second"
     head = ("", words.done[SEND], words.done[RECEIVE], "bytes", "seconds", per_second, "time inside calls")
     rows: list[tuple[Any, ...]] = []

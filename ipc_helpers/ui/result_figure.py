@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from ipc_helpers.experiments.parameters import Words
+    from ipc_helpers.experiments.parameters import Labels
     from ipc_helpers.experiments.result import Result
     from ipc_helpers.trace import Lane
 
@@ -120,7 +120,7 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
     flows = [_flow(each) for each in results]
     names = _names(results)
     figure, columns = _empty_figure(size, len(results), len(names), max(map(len, names)))
-    words = result.experiment.words
+    words = result.experiment.labels
     span = max(flow.span for flow in flows)
     peak = max(1, *(flow.depth.max(initial=0) for flow in flows))
     for (counts, depth, timeline), each, flow, title in zip(columns, results, flows, titles, strict=True):
@@ -265,13 +265,13 @@ def _flow(result: Result) -> _Flow:
     start = min(begun or goes_on, default=end - 1)
     done_at = {SEND: sent_at, RECEIVE: received_at}
     places = {}
-    if WRITE in result.experiment.words.done:
+    if WRITE in result.experiment.labels.done:
         # A call may return after the message has gone on: the message was there for no time, then.
         done_at[WRITE] = written_at = np.minimum(by_number(WRITE, "ended"), received_at)
         taken_at = np.minimum(by_number(WRITE, "started"), written_at)
         gates = [gate(times) for times in (np.minimum(sent_at, taken_at), taken_at, written_at, received_at)]
         places = dict(zip(("deque", "feeder thread", "pipe"), pairwise(gates), strict=True))
-    done = {operation: gate(done_at[operation]) for operation in result.experiment.words.done}
+    done = {operation: gate(done_at[operation]) for operation in result.experiment.labels.done}
     times = np.concatenate([done[SEND], done[RECEIVE]])
     steps = np.repeat([1, -1], [len(done[SEND]), len(done[RECEIVE])])
     order = np.argsort(times, kind="stable")
@@ -282,7 +282,7 @@ def _events(lane: Lane) -> NDArray[Any]:
     return np.frombuffer(lane.records, dtype=[(name, np.int64) for name in Event._fields])
 
 
-def _draw_counts(axes: Axes, words: Words, flow: _Flow, text: float) -> None:
+def _draw_counts(axes: Axes, words: Labels, flow: _Flow, text: float) -> None:
     for operation, times in flow.done.items():
         shown = np.unique(np.linspace(0, len(times) - 1, min(_BINS, len(times))).astype(int))
         axes.step(
@@ -379,7 +379,7 @@ def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, 
 
 
 def _alt(result: Result, flow: _Flow) -> str:
-    words = result.experiment.words
+    words = result.experiment.labels
     sent, received = words.done[SEND], words.done[RECEIVE]
     sentences = [f"{result.experiment.description}."]
     if result.stopped:

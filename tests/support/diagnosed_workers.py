@@ -13,7 +13,7 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers import ProcessGroup
+from ipc_helpers import WorkerGroup
 from ipc_helpers.child import probe
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def grandchildren(ctx: Any) -> None:
 
 
 def healthy_group(ctx: Any) -> int:
-    with ProcessGroup(ctx, deadline=30) as group:
+    with WorkerGroup(ctx, deadline=30) as group:
         child = group.start(operator.add, 2, 3)
     return child.result
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import group_workers
 
-from ipc_helpers import Panel, ProcessGroup, QueueFlow
+from ipc_helpers import Panel, QueueFlow, WorkerGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def _keep(start_methods: Sequence[str], deadline: float, calls: Any) -> None:
     with contextlib.ExitStack() as stack:
         for method in start_methods:
             context = multiprocessing.get_context(method)
-            group = stack.enter_context(ProcessGroup(context, deadline=deadline))
+            group = stack.enter_context(WorkerGroup(context, deadline=deadline))
             for function, *args in calls(context):
                 group.start(function, *args)
             group_workers.wait_until_up(group)

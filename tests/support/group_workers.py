@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Event, Lock
     from typing import Any
 
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
     from ipc_helpers.trace import Track
 
 FULL = 1_000_000
@@ -180,11 +180,11 @@ def hold_the_interpreter() -> None:
 
 def run_until_killed(start_method: str) -> None:
     """Keep three stuck workers until this process is killed from outside."""
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
 
     context = multiprocessing.get_context(start_method)
     queue = context.Queue()
-    with ProcessGroup(context, deadline=300) as group:
+    with WorkerGroup(context, deadline=300) as group:
         group.start(sleep_long)
         group.start(send_without_reader)
         group.start(put_without_reader, queue)
@@ -193,13 +193,13 @@ def run_until_killed(start_method: str) -> None:
 
 def run_in_a_thread_and_leave(start_method: str) -> None:
     """Keep a sleeping worker in a thread, as a panel does; return once there is something to read."""
-    from ipc_helpers import ProcessGroup, WorkerError
+    from ipc_helpers import WorkerError, WorkerGroup
 
     def run() -> None:
         # multiprocessing terminates the worker at the exit, when what a thread prints can crash the process.
         with (
             contextlib.suppress(WorkerError),
-            ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group,
+            WorkerGroup(multiprocessing.get_context(start_method), deadline=300) as group,
         ):
             group.start(sleep_long)
             print_process_ids(group)
@@ -210,13 +210,13 @@ def run_in_a_thread_and_leave(start_method: str) -> None:
 
 def run_group(start_method: str, place: str) -> None:
     """Say when the workers are up, then stay in the group's body, in one of its waits or in an experiment."""
-    from ipc_helpers import ProcessGroup, QueueFlow
+    from ipc_helpers import QueueFlow, WorkerGroup
 
     if place == "experiment":
         flow = QueueFlow(messages=100_000, maxsize=1, start_method=start_method)
         flow.run(progress=lambda done: say_up() if done else None, deadline=300)
         return
-    with ProcessGroup(multiprocessing.get_context(start_method), deadline=300) as group:
+    with WorkerGroup(multiprocessing.get_context(start_method), deadline=300) as group:
         group.start(sleep_long)
         group.start(compute)
         wait_until_up(group)
@@ -227,12 +227,12 @@ def run_group(start_method: str, place: str) -> None:
             group.wait(until=lambda: time.sleep(300) is not None)
 
 
-def wait_until_up(group: ProcessGroup) -> None:
+def wait_until_up(group: WorkerGroup) -> None:
     """Wait until each worker has reported for the first time."""
     group.wait(until=lambda: all(child.is_ready for child in group.children))
 
 
-def print_process_ids(group: ProcessGroup) -> None:
+def print_process_ids(group: WorkerGroup) -> None:
     wait_until_up(group)
     print(*(child.pid for child in group.children), flush=True)
 
@@ -261,7 +261,7 @@ def start_one_that_hangs(start_method: str, ended_by: str) -> None:
     """
     from multiprocessing import resource_tracker
 
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
 
     os.environ["IPC_HANGS"] = "1"
     context = multiprocessing.get_context(start_method)
@@ -271,7 +271,7 @@ def start_one_that_hangs(start_method: str, ended_by: str) -> None:
         threading.Timer(1, ends[ended_by]).start()
     begun = time.monotonic()
     try:
-        with ProcessGroup(
+        with WorkerGroup(
             context, deadline=1 if ended_by == "deadline" else 100, cancelled=cancelled
         ) as group:
             group.start(len, bytes(1_000_000))
@@ -279,7 +279,7 @@ def start_one_that_hangs(start_method: str, ended_by: str) -> None:
         print(type(error).__name__, time.monotonic() - begun < 20, *getattr(error, "stacks", ()), flush=True)
     print("left:", multiprocessing.active_children(), flush=True)
     del os.environ["IPC_HANGS"]
-    with ProcessGroup(context, deadline=60) as group:
+    with WorkerGroup(context, deadline=60) as group:
         child = group.start(len, bytes(1_000_000))
     print("another:", child.result, flush=True)
     # The resource tracker hangs, too, and an interpreter that exits waits for it.
@@ -289,10 +289,10 @@ def start_one_that_hangs(start_method: str, ended_by: str) -> None:
 
 def print_stack_of_a_sleeper(deadline: float) -> None:
     """Print where a worker is that sleeps at the deadline."""
-    from ipc_helpers import DeadlineError, ProcessGroup
+    from ipc_helpers import DeadlineError, WorkerGroup
 
     try:
-        with ProcessGroup(multiprocessing.get_context("spawn"), deadline=deadline) as group:
+        with WorkerGroup(multiprocessing.get_context("spawn"), deadline=deadline) as group:
             group.start(sleep_long)
     except DeadlineError as error:
         print(error.stacks["sleep_long"])
@@ -300,9 +300,9 @@ def print_stack_of_a_sleeper(deadline: float) -> None:
 
 def run_modules_of_a_child(start_method: str) -> None:
     """Print which modules are loaded in a child that imported all workers."""
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
 
-    with ProcessGroup(multiprocessing.get_context(start_method), deadline=60) as group:
+    with WorkerGroup(multiprocessing.get_context(start_method), deadline=60) as group:
         child = group.start(modules_with_all_workers)
     print(*child.result)
 

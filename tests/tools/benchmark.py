@@ -2,7 +2,7 @@
 
     .uv/bin/uv run python tests/tools/benchmark.py [--rounds N] [--parts abcd] [--against PATH]
 
-It prints four tables: how long a ProcessGroup takes to the first message of a child, against a plain
+It prints four tables: how long a WorkerGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow and PipeExchange are with their records, against a bare loop over the same
 queue or pipe; how long a released slider takes to show a new figure; and what diagnose adds to a run of one
 second. The times are those of one machine at one moment. The ratios carry over.
@@ -159,7 +159,7 @@ def milliseconds(seconds: list[float]) -> str:
 
 def measure_starts(trees: Trees, rounds: int) -> None:
     print(
-        f"\n(a) start to first message: ProcessGroup's time by ctx.Process's, {rounds} rounds; less is better"
+        f"\n(a) start to first message: WorkerGroup's time by ctx.Process's, {rounds} rounds; less is better"
     )
     for method in multiprocessing.get_all_start_methods():
         calls = in_each(trees, "start_grouped", method, bare=("start_plain", method))
@@ -183,12 +183,12 @@ def start_plain(method: str) -> float:
 
 
 def start_grouped(method: str) -> float:
-    from ipc_helpers import ProcessGroup
+    from ipc_helpers import WorkerGroup
 
     context: Any = multiprocessing.get_context(method)
     started = time.perf_counter()
     receiver, sender = context.Pipe(duplex=False)
-    with receiver, ProcessGroup(context, deadline=SECONDS) as group:
+    with receiver, WorkerGroup(context, deadline=SECONDS) as group:
         with sender:
             group.start(workers.send_one, sender)
         return first_message(receiver) - started
@@ -245,7 +245,7 @@ def bare_rate(count: int, parameters: dict[str, Any]) -> float:
 def bare_loops(context: Any, maxsize: int | None = None, duplex: bool = False) -> tuple[Any, Any]:
     """Return the two ends that processes use, and what each of them does; who sends first comes first."""
     if maxsize is not None:
-        return (context.Queue(maxsize),) * 2, (workers.put_all, workers.get_all)
+        return (context.Queue(maxsize),) * 2, (workers.produce_bare, workers.consume_bare)
     if duplex:
         return context.Pipe(), (workers.request_all, workers.reply_to_all)
     return context.Pipe(duplex=False)[::-1], (workers.send_all, workers.receive_all)

@@ -25,12 +25,12 @@ def time_loop(loop: Any, end: Any, count: int, both_up: Barrier, clock: Connecti
     clock.send((started, perf_counter_ns()))
 
 
-def put_all(queue: Queue[Any], messages: list[Any]) -> None:
+def produce_bare(queue: Queue[Any], messages: list[Any]) -> None:
     for message in messages:
         queue.put(message)
 
 
-def get_all(queue: Queue[Any], messages: list[Any]) -> None:
+def consume_bare(queue: Queue[Any], messages: list[Any]) -> None:
     for _ in messages:
         queue.get()
 

@@ -38,7 +38,7 @@ def main() -> None:
 
     cell = worker_cells.define(CELL)
     assert cell.module is not None, cell.error
-    with ipc_helpers.ProcessGroup(multiprocessing.get_context("spawn"), deadline=30) as group:
+    with ipc_helpers.WorkerGroup(multiprocessing.get_context("spawn"), deadline=30) as group:
         child = group.start(cell.module.add, 2, 3)
     assert child.result == 5
     assert ipc_helpers.QueueFlow(messages=10).run().received == 10

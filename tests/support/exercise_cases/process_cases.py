@@ -264,12 +264,12 @@ CASES = {
                     "        return repr(error)\n": "    return function(argument)\n"
                 },
                 "try_all raised WorkerError (attempt 2 raised ValueError: 3 is odd). Hint: an exception",
-                "with ProcessGroup(ctx, deadline=60) as group:",
+                "with WorkerGroup(ctx, deadline=60) as group:",
             ),
             "starts the function": Mutant(
                 {"group.start(attempt, function, argument)": "group.start(function, argument)"},
                 "try_all raised WorkerError (halve 2 raised ValueError: 3 is odd)",
-                "with ProcessGroup(ctx, deadline=60) as group:",
+                "with WorkerGroup(ctx, deadline=60) as group:",
             ),
             "too early": Mutant(
                 {"    return [child.result": "        return [child.result"},
@@ -306,10 +306,10 @@ CASES = {
                 "return str(error)",
             ),
             "catches in the parent": Mutant(
-                "from ipc_helpers import ProcessGroup, WorkerError\n\n\n"
+                "from ipc_helpers import WorkerGroup, WorkerError\n\n\n"
                 "def attempt(function, argument):\n    return function(argument)\n\n\n"
                 "def try_all(ctx, function, arguments):\n    results = []\n    for argument in arguments:\n"
-                "        try:\n            with ProcessGroup(ctx, deadline=20) as group:\n"
+                "        try:\n            with WorkerGroup(ctx, deadline=20) as group:\n"
                 "                child = group.start(attempt, function, argument)\n"
                 "            results.append(child.result)\n        except WorkerError as error:\n"
                 "            results.append(repr(error))\n    return results\n",
@@ -329,11 +329,11 @@ CASES = {
         },
         others={
             "a loop, and a group for each": {
-                "    with ProcessGroup(ctx, deadline=60) as group:\n"
+                "    with WorkerGroup(ctx, deadline=60) as group:\n"
                 "        children = [group.start(attempt, function, argument) for argument in arguments]\n"
                 "    return [child.result for child in children]\n": (
                     "    results = []\n    for argument in arguments:\n"
-                    "        with ProcessGroup(ctx, deadline=20) as group:\n"
+                    "        with WorkerGroup(ctx, deadline=20) as group:\n"
                     "            child = group.start(attempt, function, argument, name='one')\n"
                     "        results.append(child.result)\n    return tuple(results)\n"
                 )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import own_workers
 import pytest
+import reader_workers
 from kernels import Kernel
 
 from ipc_helpers import (
@@ -179,7 +179,7 @@ def test_code_that_is_copied_is_the_call_of_the_last_run(
     for copied, words in ((True, "Copied: <code>"), (False, "Select and copy this: <code>")):
         panel.picture._handle_custom_msg({"copied": copied}, [])
         assert f"{words}{html.escape(sent[1])}</code>" in panel.status.value
-    own = Panel(QueueFlow(), producer=own_workers.produce_in_another_way)
+    own = Panel(QueueFlow(), producer=reader_workers.produce_in_another_way)
     assert own._code == f"{QueueFlow()}.run(producer=produce_in_another_way)"
 
 
@@ -351,7 +351,7 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
         raise MemoryError("no room for a picture")
 
     monkeypatch.setattr(result_figure, "_draw", fail)
-    for worker in ({}, {"producer": own_workers.lose_one}):
+    for worker in ({}, {"producer": reader_workers.lose_one}):
         failing = Panel(QueueFlow(messages=5), **worker)
         run(failing)
         assert "MemoryError: no room for a picture.<" in failing.status.value
@@ -461,11 +461,11 @@ def test_panel_of_something_else_is_refused(wrong: object) -> None:
 @pytest.mark.parametrize(
     ("experiment", "role", "worker"),
     [
-        (QueueFlow(messages=20, producers=2), "producer", own_workers.produce_in_another_way),
-        (QueuePlaces(messages=20), "producer", own_workers.produce_in_another_way),
-        (PipeExchange(messages=20, duplex=True), "server", own_workers.serve_in_another_way),
-        (ProcessStart(processes=2), "worker", own_workers.take_a_moment),
-        (WorkerPool(tasks=4), "worker", own_workers.take_tasks),
+        (QueueFlow(messages=20, producers=2), "producer", reader_workers.produce_in_another_way),
+        (QueuePlaces(messages=20), "producer", reader_workers.produce_in_another_way),
+        (PipeExchange(messages=20, duplex=True), "server", reader_workers.serve_in_another_way),
+        (ProcessStart(processes=2), "worker", reader_workers.take_a_moment),
+        (WorkerPool(tasks=4), "worker", reader_workers.take_tasks),
     ],
 )
 def test_panel_runs_and_draws_an_own_worker(
@@ -479,18 +479,20 @@ def test_panel_runs_and_draws_an_own_worker(
 
 
 def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), producer=own_workers.fail)
+    panel = Panel(QueueFlow(messages=5), producer=reader_workers.fail)
     run(panel)
-    source = Path(own_workers.__file__).read_text(encoding="utf-8").splitlines()
+    source = Path(reader_workers.__file__).read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(source, start=1) if text.endswith("# the line"))
-    words = f"producer 1 raised KeyError: &#x27;apples&#x27;, at line {line} of own_workers.py. Its processes"
+    words = (
+        f"producer 1 raised KeyError: &#x27;apples&#x27;, at line {line} of reader_workers.py. Its processes"
+    )
     assert words in panel.status.value
     assert "in fail" in panel.status.value
     assert not panel.run.disabled
 
 
 def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), producer=own_workers.lose_one)
+    panel = Panel(QueueFlow(messages=5), producer=reader_workers.lose_one)
     run(panel)
     assert "of 5 messages 1 were not sent" in panel.status.value
     assert "It was ended after" in panel.picture.alt
@@ -503,21 +505,21 @@ def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Pat
         (
             QueueFlow(messages=5),
             "producer",
-            own_workers.forget_sentinels,
+            reader_workers.forget_sentinels,
             "consumer 1 waited for a message, and each producer had ended: a producer puts None for each",
             "message = queue.get()",
         ),
         (
             WorkerPool(tasks=4, length=5, workers=1),
             "producer",
-            own_workers.forget_sentinels,
+            reader_workers.forget_sentinels,
             "worker 1 waited for a message, and each producer had ended",
             "for _, seconds in iter(queue.get, None):",
         ),
         (
             PipeExchange(messages=20, duplex=True),
             "client",
-            own_workers.hang,
+            reader_workers.hang,
             "nobody can go on: client waits in Event.wait, in the line  threading.Event().wait(); server",
             "while (request := connection.recv()) is not None:",
         ),
@@ -535,7 +537,7 @@ def test_run_in_which_nobody_can_go_on_is_told_and_drawn(
 
 
 def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(PipeExchange(messages=20), sender=own_workers.send_in_another_way)
+    panel = Panel(PipeExchange(messages=20), sender=reader_workers.send_in_another_way)
     panel.controls["duplex"].value = True
     for _ in range(2):
         assert "role must be &#x27;client&#x27; or &#x27;server&#x27;" in panel.status.value
@@ -547,11 +549,11 @@ def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None,
 
 def test_wrong_own_worker_is_refused_by_the_panel() -> None:
     with pytest.raises(TypeError, match="QueueFlow has no role 'baker' for a worker of yours"):
-        Panel(QueueFlow(), baker=own_workers.fail)
+        Panel(QueueFlow(), baker=reader_workers.fail)
     with pytest.raises(ValueError, match="start its cell with %%worker"):
         Panel(QueueFlow(), producer=lambda queue, messages, consumers: None)
     with pytest.raises(TypeError, match=r"^Failing has no role 'producer' for a worker of yours$"):
-        Panel(Failing(), producer=own_workers.fail)
+        Panel(Failing(), producer=reader_workers.fail)
 
 
 CELL = """

@@ -1,4 +1,4 @@
-"""ProcessGroup: however its workers and its block end, the right error comes out and nothing is left."""
+"""WorkerGroup: however its workers and its block end, the right error comes out and nothing is left."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from kernels import gone_within
 
 from ipc_helpers.child.entry import OVERDUE, start_thread
 from ipc_helpers.group import starting, worker_group
-from ipc_helpers.group.errors import Cancelled, DeadlineError, ProcessGroupError, StartError, WorkerError
+from ipc_helpers.group.errors import Cancelled, DeadlineError, StartError, WorkerError, WorkerGroupError
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.group.worker_group import ProcessGroup
+from ipc_helpers.group.worker_group import WorkerGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def ends_soon(within: float = SOON) -> Iterator[None]:
 
 
 def test_results_are_there_after_the_block(context: BaseContext) -> None:
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         children = [group.start(group_workers.add, number, 1) for number in range(3)]
     assert [child.result for child in children] == [1, 2, 3]
     assert [child.exitcode for child in children] == [0, 0, 0]
@@ -85,7 +85,7 @@ def test_results_are_there_after_the_block(context: BaseContext) -> None:
 
 def returned(context: BaseContext, function: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a worker returns, once its process is gone."""
-    with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+    with ends_soon(), WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(function, *arguments)
     assert child.exitcode == 0
     return child.result
@@ -101,7 +101,7 @@ def test_large_result_arrives_whole(context: BaseContext) -> None:
 
 
 def test_results_are_there_after_wait(context: BaseContext) -> None:
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.add, 1, 2)
         group.wait()
         assert child.result == 3
@@ -111,7 +111,7 @@ def test_results_are_there_after_wait(context: BaseContext) -> None:
 
 def test_result_before_the_end_is_refused(context: BaseContext) -> None:
     event = context.Event()
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.wait_for, event)
         with pytest.raises(RuntimeError, match="wait_for has not ended"):
             _ = child.result
@@ -120,7 +120,7 @@ def test_result_before_the_end_is_refused(context: BaseContext) -> None:
 
 
 def test_any_callable_is_a_worker(context: BaseContext) -> None:
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(functools.partial(group_workers.add, 1), 2)
         named = group.start(group_workers.add, 3, 4, name="the sum")
     assert (child.name, child.result) == ("partial", 3)
@@ -128,13 +128,13 @@ def test_any_callable_is_a_worker(context: BaseContext) -> None:
 
 
 def test_argument_that_nobody_else_refers_to_lives_until_the_child_has_it(context: BaseContext) -> None:
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         children = [group.start(group_workers.put_in_own_queue, context.Queue()) for _ in range(4)]
     assert [child.result for child in children] == ["message"] * 4
 
 
 def test_empty_block_ends(context: BaseContext) -> None:
-    with ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+    with ends_soon(), WorkerGroup(context, deadline=AMPLE) as group:
         pass
     assert group.children == ()
 
@@ -142,7 +142,7 @@ def test_empty_block_ends(context: BaseContext) -> None:
 def test_nothing_is_held_after_the_block_while_the_group_is_kept(context: BaseContext) -> None:
     """As a notebook's variables keep it."""
     before = leftovers.held()
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         children = [group.start(group_workers.put_in_own_queue, context.Queue()) for _ in range(2)]
     assert leftovers.left_since(before) == set()
     assert [child.result for child in children] == [child.result for child in group.children]
@@ -150,7 +150,7 @@ def test_nothing_is_held_after_the_block_while_the_group_is_kept(context: BaseCo
 
 def test_nothing_is_held_after_a_failure_while_the_group_is_kept(context: BaseContext) -> None:
     before = leftovers.held()
-    group = ProcessGroup(context, deadline=AMPLE)
+    group = WorkerGroup(context, deadline=AMPLE)
     with contextlib.suppress(WorkerError), group:
         group.start(group_workers.put_without_reader, context.Queue())
         group.start(group_workers.fail, "on purpose")
@@ -177,7 +177,7 @@ def test_group_works_outside_of_the_main_thread(context: BaseContext) -> None:
 
 def failure_of(context: BaseContext, function: Callable[..., Any], *arguments: Any) -> WorkerError:
     """Run a worker that fails beside one that would sleep on; return the error once both are gone."""
-    with ends_soon(), pytest.raises(WorkerError) as caught, ProcessGroup(context, deadline=AMPLE) as group:
+    with ends_soon(), pytest.raises(WorkerError) as caught, WorkerGroup(context, deadline=AMPLE) as group:
         group.start(group_workers.sleep_long)
         group.start(function, *arguments, name="failing")
     assert caught.value.worker == "failing"
@@ -224,13 +224,13 @@ LOST = pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionRe
 
 def raised_beside_one_that_lost_its_peer(
     spawn: BaseContext, error: type[Exception], other: Callable[..., Any], seconds: float
-) -> ProcessGroupError:
+) -> WorkerGroupError:
     """Return what comes out of the block when a worker finds the end of its pipe closed, beside another."""
     go = spawn.Event()
     with (
-        pytest.raises(ProcessGroupError) as caught,
+        pytest.raises(WorkerGroupError) as caught,
         ends_soon(),
-        ProcessGroup(spawn, deadline=AMPLE) as group,
+        WorkerGroup(spawn, deadline=AMPLE) as group,
     ):
         group.start(group_workers.find_the_end_closed, go, error)
         child = group.start(other, go, seconds)
@@ -312,7 +312,7 @@ def test_argument_cannot_be_pickled(context: BaseContext) -> None:
         with (
             ends_soon(),
             pytest.raises(StartError, match=r"^callable could not be started: \w+: .*local"),
-            ProcessGroup(context, deadline=AMPLE) as group,
+            WorkerGroup(context, deadline=AMPLE) as group,
         ):
             group.start(group_workers.sleep_long)
             group.start(callable, local)
@@ -351,7 +351,7 @@ def stack_at_deadline(context: BaseContext, function: Callable[..., Any], *argum
     with (
         ends_soon(DEADLINE + SOON),
         pytest.raises(TimeoutError) as caught,
-        ProcessGroup(context, deadline=DEADLINE) as group,
+        WorkerGroup(context, deadline=DEADLINE) as group,
     ):
         group.start(function, *arguments)
     assert isinstance(caught.value, DeadlineError)
@@ -413,7 +413,7 @@ def test_stuck_in_c_with_the_interpreter_held(spawn: BaseContext) -> None:
 
 def test_those_that_are_stuck_are_in_one_error(context: BaseContext) -> None:
     lock = context.Lock()
-    with lock, pytest.raises(DeadlineError) as caught, ProcessGroup(context, deadline=DEADLINE) as group:
+    with lock, pytest.raises(DeadlineError) as caught, WorkerGroup(context, deadline=DEADLINE) as group:
         group.start(group_workers.sleep_long)
         returned = group.start(group_workers.add, 1, 2)
         group.start(group_workers.wait_for_lock, lock)
@@ -430,7 +430,7 @@ def test_stopped_process_has_no_stack(context: BaseContext) -> None:
     with (
         ends_soon(DEADLINE + SOON),
         pytest.raises(DeadlineError) as caught,
-        ProcessGroup(context, deadline=DEADLINE) as group,
+        WorkerGroup(context, deadline=DEADLINE) as group,
     ):
         stopped = group.start(group_workers.sleep_long, name="stopped")
         group.start(group_workers.sleep_long, name="asleep")
@@ -514,7 +514,7 @@ def test_another_part_of_the_program_waits_for_the_child_first(
     function: str, outcome: object, context: BaseContext
 ) -> None:
     go = context.Event()
-    with contextlib.suppress(WorkerError), ends_soon(), ProcessGroup(context, deadline=AMPLE) as group:
+    with contextlib.suppress(WorkerError), ends_soon(), WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.wait_then_call, go, function, name="add")
         waiter = threading.Thread(target=wait_for_any, args=(child.pid,), daemon=True)
         waiter.start()
@@ -581,7 +581,7 @@ def test_more_children_than_one_wait_can_take(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(starting, "_MOST_WAITED_FOR", 60)
     with (
         ends_soon(AMPLE),
-        ProcessGroup(multiprocessing.get_context(start_methods()[-1]), deadline=AMPLE) as group,
+        WorkerGroup(multiprocessing.get_context(start_methods()[-1]), deadline=AMPLE) as group,
     ):
         children = [group.start(group_workers.add, number, 1) for number in range(40)]
     assert [child.result for child in children] == [*range(1, 41)]
@@ -599,7 +599,7 @@ def test_one_end_that_fails_leaves_no_other_behind(
             raise OSError("on purpose")
 
     monkeypatch.setattr(worker_group.Child, "_reap", fail_once)
-    with pytest.raises(OSError, match="on purpose"), ProcessGroup(context, deadline=AMPLE) as group:
+    with pytest.raises(OSError, match="on purpose"), WorkerGroup(context, deadline=AMPLE) as group:
         children = [group.start(group_workers.add, 1, 2, name=name) for name in ("first", "second", "third")]
     assert [child.exitcode for child in children] == [0, 0, 0]
     assert signal.getsignal(signal.SIGINT) is handler
@@ -607,7 +607,7 @@ def test_one_end_that_fails_leaves_no_other_behind(
 
 def test_free_threaded_python_shows_no_stack(context: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    with pytest.raises(DeadlineError) as caught, ProcessGroup(context, deadline=DEADLINE) as group:
+    with pytest.raises(DeadlineError) as caught, WorkerGroup(context, deadline=DEADLINE) as group:
         group.start(group_workers.sleep_long, name="asleep")
     assert caught.value.stacks["asleep"].startswith("no stack: this Python is free-threaded")
 
@@ -617,14 +617,14 @@ def test_exception_is_not_hidden_by_the_deadline(spawn: BaseContext) -> None:
     queue = spawn.Queue()
     with (
         pytest.raises(WorkerError, match="raised with a full queue"),
-        ProcessGroup(spawn, deadline=DEADLINE) as group,
+        WorkerGroup(spawn, deadline=DEADLINE) as group,
     ):
         group.start(group_workers.fail_with_a_full_queue, queue)
         time.sleep(DEADLINE + 0.5)
 
 
 def test_block_that_catches_the_deadline_ends_cleanly(spawn: BaseContext) -> None:
-    with ProcessGroup(spawn, deadline=DEADLINE) as group:
+    with WorkerGroup(spawn, deadline=DEADLINE) as group:
         group.start(group_workers.sleep_long)
         with pytest.raises(DeadlineError):
             group.wait()
@@ -638,7 +638,7 @@ def test_block_that_catches_the_deadline_ends_cleanly(spawn: BaseContext) -> Non
 
 def test_block_raises(context: BaseContext) -> None:
     queue = context.Queue()
-    with ends_soon(), pytest.raises(ZeroDivisionError), ProcessGroup(context, deadline=AMPLE) as group:
+    with ends_soon(), pytest.raises(ZeroDivisionError), WorkerGroup(context, deadline=AMPLE) as group:
         group.start(group_workers.sleep_long)
         group.start(group_workers.put_without_reader, queue)
         group_workers.wait_until_up(group)
@@ -647,7 +647,7 @@ def test_block_raises(context: BaseContext) -> None:
 
 def test_block_raises_at_once(context: BaseContext) -> None:
     """The children are killed while they start."""
-    with ends_soon(), pytest.raises(ZeroDivisionError), ProcessGroup(context, deadline=AMPLE) as group:
+    with ends_soon(), pytest.raises(ZeroDivisionError), WorkerGroup(context, deadline=AMPLE) as group:
         for _ in range(4):
             group.start(group_workers.sleep_long)
         _ = 1 / 0
@@ -659,7 +659,7 @@ def test_block_raises_beside_a_worker(context: BaseContext) -> None:
     with (
         ends_soon(),
         pytest.raises(WorkerError, match="put_nothing raised ValueError: no message") as caught,
-        ProcessGroup(context, deadline=AMPLE) as group,
+        WorkerGroup(context, deadline=AMPLE) as group,
     ):
         group.start(group_workers.sleep_long)
         child = group.start(group_workers.fail, "no message", name="put_nothing")
@@ -677,7 +677,7 @@ def test_cancelled_from_a_thread(context: BaseContext) -> None:
     with (
         ends_soon(),
         pytest.raises(Cancelled),
-        ProcessGroup(context, deadline=AMPLE, cancelled=event) as group,
+        WorkerGroup(context, deadline=AMPLE, cancelled=event) as group,
     ):
         group.start(group_workers.sleep_long)
         group.start(group_workers.put_without_reader, queue)
@@ -689,7 +689,7 @@ def test_cancelled_from_a_thread(context: BaseContext) -> None:
 
 def test_cancelled_before_a_start(context: BaseContext) -> None:
     event = threading.Event()
-    with pytest.raises(Cancelled), ProcessGroup(context, deadline=AMPLE, cancelled=event) as group:
+    with pytest.raises(Cancelled), WorkerGroup(context, deadline=AMPLE, cancelled=event) as group:
         event.set()
         group.start(group_workers.sleep_long)
     assert group.children == ()
@@ -709,7 +709,7 @@ def test_error_keeps_nothing_alive(context: BaseContext) -> None:
 def made_by_a_failure(context: BaseContext, kind: str) -> weakref.ref[Any]:
     queue, cancelled = context.Queue(), threading.Event()
     try:
-        with ProcessGroup(context, deadline=AMPLE, cancelled=cancelled) as group:
+        with WorkerGroup(context, deadline=AMPLE, cancelled=cancelled) as group:
             if kind == "worker":
                 group.start(group_workers.fail, "on purpose")
             elif kind == "body":
@@ -731,7 +731,7 @@ def made_by_a_failure(context: BaseContext, kind: str) -> weakref.ref[Any]:
 
 def test_wait_ends_once_its_condition_holds(context: BaseContext) -> None:
     event = context.Event()
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.wait_for, event)
         assert not child.is_ready
         group.wait(until=lambda: child.is_ready)
@@ -743,7 +743,7 @@ def test_wait_ends_once_its_condition_holds(context: BaseContext) -> None:
 def test_wait_for_what_can_no_longer_happen(context: BaseContext) -> None:
     with (
         pytest.raises(RuntimeError, match="all workers have returned"),
-        ProcessGroup(context, deadline=AMPLE) as group,
+        WorkerGroup(context, deadline=AMPLE) as group,
     ):
         group.start(group_workers.add, 1, 2)
         group.wait(until=lambda: False)
@@ -753,7 +753,7 @@ def test_wait_for_a_condition_sees_a_failure(context: BaseContext) -> None:
     with (
         ends_soon(),
         pytest.raises(WorkerError, match="on purpose"),
-        ProcessGroup(context, deadline=AMPLE) as group,
+        WorkerGroup(context, deadline=AMPLE) as group,
     ):
         group.start(group_workers.fail, "on purpose")
         group.wait(until=lambda: False)
@@ -761,7 +761,7 @@ def test_wait_for_a_condition_sees_a_failure(context: BaseContext) -> None:
 
 def test_group_that_waits_looks_again_and_again(context: BaseContext) -> None:
     seen: list[bool] = []
-    with ProcessGroup(context, deadline=AMPLE, on_wait=lambda: seen.append(child.is_ready)) as group:
+    with WorkerGroup(context, deadline=AMPLE, on_wait=lambda: seen.append(child.is_ready)) as group:
         child = group.start(group_workers.wait_for, event := context.Event())
         timer = threading.Timer(0.5, event.set)
         timer.start()
@@ -778,7 +778,7 @@ def test_error_in_on_wait_ends_the_block(context: BaseContext) -> None:
     with (
         ends_soon(),
         pytest.raises(ZeroDivisionError),
-        ProcessGroup(context, deadline=AMPLE, on_wait=on_wait) as group,
+        WorkerGroup(context, deadline=AMPLE, on_wait=on_wait) as group,
     ):
         group.start(group_workers.sleep_long)
 
@@ -789,7 +789,7 @@ def test_error_in_on_wait_ends_the_block(context: BaseContext) -> None:
 @posix
 def test_child_ignores_an_interrupt(context: BaseContext) -> None:
     event = context.Event()
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.wait_for, event)
         group_workers.wait_until_up(group)
         os.kill(child.pid, signal.SIGINT)
@@ -800,7 +800,7 @@ def test_child_ignores_an_interrupt(context: BaseContext) -> None:
 def test_interrupt_in_the_body_ends_the_children_at_once(context: BaseContext) -> None:
     """Not only at the end of the block, which CPython 3.13 may skip (its issue 130279)."""
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), ProcessGroup(context, deadline=AMPLE) as group:
+    with pytest.raises(KeyboardInterrupt), WorkerGroup(context, deadline=AMPLE) as group:
         child = group.start(group_workers.sleep_long)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
@@ -891,7 +891,7 @@ def test_interpreter_that_exits_does_not_wait_for_a_thread_and_its_children(star
 @pytest.mark.parametrize("deadline", [True, "10", None, 10j, [10]])
 def test_deadline_of_a_wrong_type(deadline: Any, spawn: BaseContext) -> None:
     with pytest.raises(TypeError, match=r"^deadline must be a number of seconds"):
-        ProcessGroup(spawn, deadline=deadline)
+        WorkerGroup(spawn, deadline=deadline)
 
 
 OUT_OF_RANGE = [0, -1, 0.0, -math.inf, math.inf, math.nan, 86_400.1, pytest.param(10**400, id="huge")]
@@ -900,30 +900,30 @@ OUT_OF_RANGE = [0, -1, 0.0, -math.inf, math.inf, math.nan, 86_400.1, pytest.para
 @pytest.mark.parametrize("deadline", OUT_OF_RANGE)
 def test_deadline_out_of_range(deadline: float, spawn: BaseContext) -> None:
     with pytest.raises(ValueError, match=r"^deadline must be above 0 and at most 86,400 seconds"):
-        ProcessGroup(spawn, deadline=deadline)
+        WorkerGroup(spawn, deadline=deadline)
 
 
 def test_deadlines_at_the_ends_of_the_range(spawn: BaseContext) -> None:
-    assert ProcessGroup(spawn, deadline=86_400).deadline == 86_400
-    assert ProcessGroup(spawn, deadline=1e-9).deadline == 1e-9
+    assert WorkerGroup(spawn, deadline=86_400).deadline == 86_400
+    assert WorkerGroup(spawn, deadline=1e-9).deadline == 1e-9
 
 
 @pytest.mark.parametrize("context", ["spawn", None, multiprocessing], ids=["str", "None", "module"])
 def test_context_of_a_wrong_type(context: Any) -> None:
     with pytest.raises(TypeError, match=r"^context must be a multiprocessing context"):
-        ProcessGroup(context, deadline=AMPLE)
+        WorkerGroup(context, deadline=AMPLE)
 
 
 @pytest.mark.usefixtures("no_start")
 def test_start_refuses_what_is_not_callable(spawn: BaseContext) -> None:
-    with ProcessGroup(spawn, deadline=AMPLE) as group:
+    with WorkerGroup(spawn, deadline=AMPLE) as group:
         with pytest.raises(TypeError, match=r"^function must be callable, not 'add'"):
             group.start("add", 1, 2)  # type: ignore[arg-type]
         assert group.children == ()
 
 
 def test_start_refuses_a_name_twice(context: BaseContext) -> None:
-    with ProcessGroup(context, deadline=AMPLE) as group:
+    with WorkerGroup(context, deadline=AMPLE) as group:
         group.start(group_workers.add, 1, 2, name="sum")
         with pytest.raises(ValueError, match=r"^name must differ from the group's other names: 'sum'"):
             group.start(group_workers.add, 1, 2, name="sum")
@@ -932,7 +932,7 @@ def test_start_refuses_a_name_twice(context: BaseContext) -> None:
 
 @pytest.mark.usefixtures("no_start")
 def test_group_is_used_inside_of_its_block_and_once(spawn: BaseContext) -> None:
-    group = ProcessGroup(spawn, deadline=AMPLE)
+    group = WorkerGroup(spawn, deadline=AMPLE)
     outside = "inside of the group's with block"
     with pytest.raises(RuntimeError, match=outside):
         group.start(group_workers.add, 1, 2)

@@ -18,9 +18,15 @@ import pytest
 import refresh_outputs
 from nbclient import NotebookClient
 
-from ipc_helpers import DeadlineError, ProcessGroup
-from ipc_helpers.ui import check_machine
-from ipc_helpers.ui.check_machine import NOTE, PROBLEM, Environment, Finding, check_environment
+from ipc_helpers import DeadlineError, WorkerGroup
+from ipc_helpers.ui.check_machine import (
+    NOTE,
+    PROBLEM,
+    Finding,
+    MachineReport,
+    check_machine,
+    what_to_install,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 CHAPTER = refresh_outputs.ROOT / "notebooks" / "00-start-here.ipynb"
 
 
-def finding(found: Environment, what: str) -> Finding:
+def finding(found: MachineReport, what: str) -> Finding:
     return next(item for item in found.findings if item.what == what)
 
 
@@ -42,7 +48,7 @@ def finding(found: Environment, what: str) -> Finding:
 
 @pytest.mark.usefixtures("nothing_left")
 def test_here_nothing_is_missing() -> None:
-    found = check_environment()
+    found = check_machine()
     assert found.problems == ()
     assert found.child_answered
     assert found.start_methods == tuple(multiprocessing.get_all_start_methods())
@@ -59,7 +65,7 @@ def test_a_table_and_its_text_have_every_finding() -> None:
         Finding("Queue", "none", NOTE, "A & B."),
         Finding("x", "y", PROBLEM, "C."),
     )
-    found = Environment(findings, ("spawn",), child_answered=True)
+    found = MachineReport(findings, ("spawn",), child_answered=True)
     assert (found.notes, found.problems) == (("A & B.",), ("C.",))
     assert repr(found) == "CPUs: <2> (fine)\nQueue: none (note)\n    A & B.\nx: y (problem)\n    C."
     shown = found._repr_html_()
@@ -114,7 +120,7 @@ CASES = [
     ),
     (
         "A child process",
-        (ProcessGroup, "start", refuse(DeadlineError, 30, {"the child": "its stack"})),
+        (WorkerGroup, "start", refuse(DeadlineError, 30, {"the child": "its stack"})),
         PROBLEM,
         "did not answer (DeadlineError: the child was still running after 30 s), so",
     ),
@@ -140,7 +146,7 @@ def test_what_is_missing_is_said_in_words(
         monkeypatch.setattr("_winapi.CreateProcess", change[2])
     else:
         monkeypatch.setattr(*change)
-    found = check_environment()
+    found = check_machine()
     assert finding(found, what).verdict == verdict
     assert words in finding(found, what).words
     assert found.child_answered == (what != "A child process")
@@ -153,19 +159,19 @@ def test_where_the_package_is_used_but_not_installed_names_of_packages_are_told(
     monkeypatch.setattr(*NOT_INSTALLED)
     monkeypatch.setattr(*without("matplotlib"))
     expected = 'Panel needs matplotlib: python -m pip install "matplotlib"'
-    assert check_machine.what_to_install("Panel") == expected
+    assert what_to_install("Panel") == expected
 
 
 def test_a_child_is_tried_where_processes_can_not_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ipc_helpers.group.worker_group", None)  # as in a browser's Python
-    found = check_environment()
+    found = check_machine()
     assert not found.child_answered
     assert "ModuleNotFoundError" in finding(found, "A child process").words
 
 
 def test_a_free_threaded_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    found = check_environment()
+    found = check_machine()
     assert finding(found, "Python").found.endswith("free-threaded")
     assert "diagnose refuses to run, and chapter 06 and the checks of the exercises fail" in found.problems[0]
     assert found.child_answered, "processes, queues and pipes work there"
