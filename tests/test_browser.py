@@ -30,7 +30,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, exp
 from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, WorkerPool
 from ipc_helpers.experiments.parameters import WholeNumber
 from ipc_helpers.trace import RECEIVE, SEND
-from ipc_helpers.ui.panel import stops
+from ipc_helpers.ui.controls import stops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

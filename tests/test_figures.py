@@ -25,8 +25,9 @@ from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
 from ipc_helpers.ui import result_figure
 from ipc_helpers.ui.drawing import Picture, Size, as_svg, in_drawing_thread
+from ipc_helpers.ui.flow import flow_of
 from ipc_helpers.ui.journey_figure import draw_journey
-from ipc_helpers.ui.result_figure import _figure, _flow, draw, draw_soon
+from ipc_helpers.ui.result_figure import _figure, draw, draw_soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -307,7 +308,7 @@ def test_places_of_two_runs_are_explained_once() -> None:
 
 def test_bands_of_places_stack_up_to_what_waits() -> None:
     """At each moment: what is in the deque, with the feeder and in the pipe is what is put and not got."""
-    flow = _flow(waiting_at_places())
+    flow = flow_of(waiting_at_places())
     moments = [10.5, 16, 22, 27, 38, 50, 70, 112, 118, 122, 130, 152, 158, 170, 195]
     inside = {
         place: [int(np.sum(comes <= moment) - np.sum(goes <= moment)) for moment in moments]

@@ -29,8 +29,8 @@ from ipc_helpers.experiments.experiment import Experiment
 from ipc_helpers.experiments.parameters import Choice, WholeNumber, parameter
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.ui import result_figure, worker_cells
+from ipc_helpers.ui.controls import stops
 from ipc_helpers.ui.drawing import Size
-from ipc_helpers.ui.panel import stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable

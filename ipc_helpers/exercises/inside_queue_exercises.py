@@ -10,17 +10,14 @@ from threading import Lock
 from ipc_helpers.exercises import (
     Exercise,
     Mistake,
-    Trial,
     as_list,
-    count_unfinished,
     counted,
     expect_done,
     expect_messages,
     expect_prediction,
-    gather_messages,
     listed,
-    noting_work,
 )
+from ipc_helpers.exercises.trial import Trial, count_unfinished, gather_messages, noting_work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,20 +10,16 @@ from contextlib import suppress
 from ipc_helpers.exercises import (
     Exercise,
     Mistake,
-    Trial,
     as_tuple,
-    count_unfinished,
     counted,
-    drain,
     expect_done,
     expect_list,
     expect_messages,
     expect_prediction,
-    gather_messages,
     listed,
-    noting_work,
     short,
 )
+from ipc_helpers.exercises.trial import Trial, count_unfinished, drain, gather_messages, noting_work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,17 +10,15 @@ from multiprocessing import connection
 from ipc_helpers.exercises import (
     Exercise,
     Mistake,
-    Trial,
     as_list,
     as_tuple,
-    drain,
     expect_list,
     expect_messages,
     expect_prediction,
-    gather_messages,
     listed,
     short,
 )
+from ipc_helpers.exercises.trial import Trial, drain, gather_messages
 from ipc_helpers.workers.ending_workers import get_word, put_function, put_price, put_word
 from ipc_helpers.workers.pitfall_workers import get_messages, wait_until_inside_get
 

@@ -10,8 +10,6 @@ from multiprocessing import connection
 from ipc_helpers.exercises import (
     Exercise,
     Mistake,
-    Nothing,
-    Trial,
     as_tuple,
     counted,
     expect_list,
@@ -20,6 +18,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
+from ipc_helpers.exercises.trial import Nothing, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,58 +9,34 @@ from __future__ import annotations
 import html
 import math
 import os
-import re
 import threading
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import anywidget
 import ipywidgets as widgets
 import traitlets
 from IPython import get_ipython
 
 from ipc_helpers.experiments.experiment import Experiment
-from ipc_helpers.experiments.parameters import Choice, WholeNumber, plural
+from ipc_helpers.experiments.parameters import Choice, WholeNumber
 from ipc_helpers.group.errors import Cancelled, WorkerError, WorkerGroupError
-from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui import worker_cells
+from ipc_helpers.ui.controls import Number, PictureView, button, stops
 from ipc_helpers.ui.drawing import Picture, Size
+from ipc_helpers.ui.readers_workers import latest, line_that_raised
 from ipc_helpers.ui.result_figure import draw_soon
+from ipc_helpers.ui.result_table import summary_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ipc_helpers.experiments.result import Result
 
-_HERE = Path(__file__).parent
-_CELL = "text-align:right;padding:0.2em 0.8em"
 _LOOKS_EVERY = 0.6  # seconds between two pictures of a run that goes on
 _MOST_DRAWING = 0.1  # of one processor
 _ERROR = "border-left:4px solid #D55E00;padding-left:0.6em"
-
-
-class _Number(anywidget.AnyWidget):
-    """A label, a number box and a slider: ipywidgets' own slider has no name for a screen reader."""
-
-    _esm = _HERE / "number.js"
-    label = traitlets.Unicode().tag(sync=True)
-    stops = traitlets.List(traitlets.Int()).tag(sync=True)  # round numbers, where the slider stops
-    value = traitlets.Int().tag(sync=True)
-    released = traitlets.Int().tag(sync=True)  # how often the slider was let go of
-    entered = traitlets.Int().tag(sync=True)  # how often Enter was pressed in the box
-
-
-class _PictureView(anywidget.AnyWidget):
-    """The panel's picture; it says how large it is shown, and brings the style of the whole panel."""
-
-    _esm = _HERE / "picture.js"
-    _css = _HERE / "panel.css"
-    svg = traitlets.Unicode().tag(sync=True)
-    alt = traitlets.Unicode().tag(sync=True)
-    width, height, text = (traitlets.Float(number).tag(sync=True) for number in Size())
 
 
 class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
@@ -149,17 +125,17 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self.controls = {
             name: self._control(rule, getattr(experiment, name)) for name, rule in self._rules.items()
         }
-        self.run = _button("Run", self._on_run, button_style="primary")
-        self.cancel = _button("Cancel", self._on_cancel, disabled=True)
-        self.reset = _button("Reset", self._on_reset)
+        self.run = button("Run", self._on_run, button_style="primary")
+        self.cancel = button("Cancel", self._on_cancel, disabled=True)
+        self.reset = button("Reset", self._on_reset)
         self.keep = widgets.ToggleButton(description="Keep", disabled=True)
-        self.copy = _button("Copy code", self._on_copy)
+        self.copy = button("Copy code", self._on_copy)
         self.numbers = widgets.ToggleButton(description="Numbers")
         self.run_on_release = widgets.Checkbox(
             value=run_on_release, description="Run when a slider is released", indent=False
         )
         self.status, self.progress, self.table = (widgets.HTML() for _ in range(3))
-        self.picture = _PictureView()
+        self.picture = PictureView()
         self.keep.observe(self._on_keep, "value")
         traitlets.dlink(
             (self.numbers, "value"), (self.table.layout, "display"), lambda pressed: "" if pressed else "none"
@@ -237,7 +213,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
                 layout={"width": "auto"},
             )
         else:
-            control = _Number(label=rule.label, stops=stops(rule), value=value)
+            control = Number(label=rule.label, stops=stops(rule), value=value)
             control.observe(self._on_release, "released")
             control.observe(self._run_or_rerun, "entered")
         control.observe(self._on_change, "value")
@@ -267,7 +243,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         """Return what to run, with the latest workers; None, and say why, where that is not allowed."""
         try:
             experiment = self.experiment
-            self._workers = {role: _latest(worker) for role, worker in self._workers.items()}
+            self._workers = {role: latest(worker) for role, worker in self._workers.items()}
             experiment.check_workers(self._workers)
         except (TypeError, ValueError) as error:
             self._say_error(str(error))
@@ -365,13 +341,13 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
                 progress=show, look=self._look, cancelled=self._cancelled, **self._workers
             )
             self._show(result)
-            self._say(_summary(result))
+            self._say(summary_of(result))
         except Cancelled as error:
             self._say(self._show_end("Cancelled", error.result))
         except WorkerGroupError as error:
             summary, _, details = str(error).partition("\n")
             if isinstance(error, WorkerError):
-                summary += _line_of(error, self._workers)
+                summary += line_that_raised(error, self._workers)
             self._say_error(self._show_end(summary, error.result), details.strip())
 
     def _show_end(self, how: str, result: Result | None) -> str:
@@ -385,7 +361,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             return False
         self._drawn = result
         draw_soon(self._what_to_draw, self._show_picture).result()
-        self.result, self.table.value, self.keep.disabled = result, _table(result), False
+        self.result, self.table.value, self.keep.disabled = result, table_of(result), False
         return True
 
     def _look(self, so_far: Callable[[], Result]) -> None:
@@ -446,86 +422,3 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
 if hasattr(os, "register_at_fork"):  # in a forked child nobody is left who would release what was held
     os.register_at_fork(after_in_child=Panel._lock._at_fork_reinit)  # type: ignore[attr-defined]
-
-
-def _button(label: str, clicked: Callable[[Any], None], **options: Any) -> Any:
-    button = widgets.Button(description=label, **options)
-    button.on_click(clicked)
-    return button
-
-
-def stops(rule: WholeNumber) -> list[int]:
-    """Return the values that a slider for a whole number stops at: round ones, and both ends.
-
-    Parameters
-    ----------
-    rule : WholeNumber
-        The range and the scale: every number ("linear"), the powers of two ("log2"),
-        or 1, 2 and 5 with each power of ten ("log10").
-    """
-    if rule.scale == "linear":
-        return list(range(rule.low, rule.high + 1))
-    base, factors = {"log2": (2, (1,)), "log10": (10, (1, 2, 5))}[rule.scale]
-    powers = [base**exponent for exponent in range(rule.high.bit_length())]
-    between = {factor * power for power in powers for factor in factors}
-    return sorted({rule.low, rule.high} | {number for number in between if rule.low < number < rule.high})
-
-
-def _latest(worker: Any) -> Any:
-    """Return a worker as its cell defines it now; raise ValueError when the cell could not be run again."""
-    cell = worker_cells.find(getattr(worker, "__name__", ""))
-    if cell is None or os.path.dirname(cell.path) != os.path.dirname(_path(worker)):  # not from a cell
-        return worker
-    if cell.module is None:
-        raise ValueError(
-            f"the cell that defines {worker.__name__} has an error: correct it, and run it again"
-        )
-    return getattr(cell.module, worker.__name__, worker)
-
-
-def _path(worker: Any) -> str:
-    """Return the file of a function; empty where it has none."""
-    return str(getattr(getattr(worker, "__code__", None), "co_filename", ""))
-
-
-def _line_of(error: WorkerError, workers: dict[str, Any]) -> str:
-    """Say at which line of a worker's own file an exception was raised, if it was."""
-    for worker in workers.values():
-        path, cell = _path(worker), worker_cells.find(getattr(worker, "__name__", ""))
-        lines = re.findall(rf'File "{re.escape(path)}", line (\d+)', error.traceback) if path else []
-        if lines:
-            where = "its cell" if cell is not None and cell.path == path else os.path.basename(path)
-            return f", at line {lines[-1]} of {where}"
-    return ""
-
-
-def _summary(result: Result) -> str:
-    words = result.experiment.labels
-    done = f"Done: {result.sent:,} {words.done[SEND]}, {result.received:,} {words.done[RECEIVE]}."
-    rate = f" {result.messages_per_second:,.0f} {plural(words.noun)} a second."
-    return done + rate if result.received > 1 else done
-
-
-def _table(result: Result) -> str:
-    """Return the counts and rates of a run, and each process's share, as an HTML table."""
-    words = result.experiment.labels
-    per_second = f"{plural(words.noun)} a second"
-    head = ("", words.done[SEND], words.done[RECEIVE], "bytes", "seconds", per_second, "time inside calls")
-    rows: list[tuple[Any, ...]] = []
-    for total in result.totals:
-        count = total.sent + total.received
-        rate = count / total.seconds if count > 1 else None
-        share = total.seconds_in_calls / total.seconds if total.seconds else None
-        rows.append((total.who, total.sent, total.received, total.payload_bytes, total.seconds, rate, share))
-    whole = f"all, first {words.done[SEND]} to last {words.done[RECEIVE]}"
-    size = result.received * result.experiment.bytes_each
-    rows.append((whole, result.sent, result.received, size, result.seconds, result.messages_per_second, None))
-    forms = ("{:,}", "{:,}", "{:,}", "{:.3f}", "{:,.0f}", "{:.0%}")
-    cells = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in head)
-    body = ""
-    for name, *numbers in rows:
-        shown = zip(forms, numbers, strict=True)
-        texts = ("" if number is None else form.format(number) for form, number in shown)
-        row = "".join(f'<td style="{_CELL}">{text}</td>' for text in texts)
-        body += f'<tr><th scope="row" style="{_CELL}">{name}</th>{row}</tr>'
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"

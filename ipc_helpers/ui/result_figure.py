@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 from textwrap import wrap
 from time import thread_time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ipc_helpers.experiments.parameters import Choice, plural
-from ipc_helpers.trace import RECEIVE, SEND, WRITE, Event
+from ipc_helpers.trace import RECEIVE, SEND, WRITE
 from ipc_helpers.ui.drawing import (
     COLOURS,
     HATCHES,
@@ -31,6 +31,7 @@ from ipc_helpers.ui.drawing import (
     new_figure,
     style_axes,
 )
+from ipc_helpers.ui.flow import Flow, _events, alt_text, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from ipc_helpers.experiments.parameters import Labels
     from ipc_helpers.experiments.result import Result
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _LINE_STYLES = {SEND: "-", WRITE: ":", RECEIVE: "--"}
 _DEPTH = "#595959"
 _BETWEEN = 0.5  # between axes one below the other; this and what follows in heights of the text
-_BINS = 400  # points of a curve, and ticks in a lane: more are not told apart
+BINS = 400  # points of a curve, and ticks in a lane: more are not told apart
 _LONG_CALL = 1 / 100  # of the time shown: a call that took longer is drawn as a bar
 
 
@@ -117,7 +117,7 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
             raise TypeError(f"beside must be a result of {type(result.experiment).__name__}, not {beside}")
         results = [beside, result]
         titles = [f"kept: {_differences(beside, result)}", f"now: {_differences(result, beside)}"]
-    flows = [_flow(each) for each in results]
+    flows = [flow_of(each) for each in results]
     names = _names(results)
     figure, columns = _empty_figure(size, len(results), len(names), max(map(len, names)))
     words = result.experiment.labels
@@ -152,7 +152,7 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
         fontsize=size.text,
         ha="center",
     )
-    alts = [_alt(each, flow) for each, flow in zip(results, flows, strict=True)]
+    alts = [alt_text(each, flow) for each, flow in zip(results, flows, strict=True)]
     alt = alts[0] if beside is None else f"On the left, kept: {alts[0]} On the right, now: {alts[1]}"
     return Picture(result.experiment.description, alt, as_svg(figure), size.width)
 
@@ -231,60 +231,9 @@ def _figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure,
     return figure, parts.T.tolist()
 
 
-class _Flow(NamedTuple):
-    """Times in milliseconds since the first send began."""
-
-    start: int  # nanoseconds of perf_counter_ns
-    span: float
-    done: dict[int, NDArray[Any]]
-    times: NDArray[Any]
-    depth: NDArray[Any]
-    places: dict[str, tuple[NDArray[Any], NDArray[Any]]]  # when messages come there, and when they go
-
-
-def _flow(result: Result) -> _Flow:
-    def by_number(operation: int, column: str) -> NDArray[Any]:
-        """Return when each message was there, in nanoseconds; infinity where it was not."""
-        times = np.full(result.experiment.steps, np.inf)
-        for lane in result.lanes_of(operation):
-            events = _events(lane)
-            events = events[(events["number"] >= 0) & (events["number"] < len(times))]
-            times[events["number"]] = events[column]
-        return times
-
-    def gate(times: NDArray[Any]) -> NDArray[Any]:
-        return (np.sort(times[np.isfinite(times)], kind="stable") - start) / 1e6  # soon done: they are runs
-
-    received_at = by_number(RECEIVE, "ended")
-    # The clock of a send stops when its call returns, which may be after the message was received.
-    sent_at = np.minimum(by_number(SEND, "ended"), received_at)
-    begun = [int(lane.column("started")[0]) for lane in result.lanes_of(SEND)]
-    begun += [lane.unfinished[SEND] for lane in result.lanes if SEND in lane.unfinished]
-    end = result.stopped or int(received_at.max())
-    goes_on = chain.from_iterable(lane.unfinished.values() for lane in result.lanes)
-    start = min(begun or goes_on, default=end - 1)
-    done_at = {SEND: sent_at, RECEIVE: received_at}
-    places = {}
-    if WRITE in result.experiment.labels.done:
-        # A call may return after the message has gone on: the message was there for no time, then.
-        done_at[WRITE] = written_at = np.minimum(by_number(WRITE, "ended"), received_at)
-        taken_at = np.minimum(by_number(WRITE, "started"), written_at)
-        gates = [gate(times) for times in (np.minimum(sent_at, taken_at), taken_at, written_at, received_at)]
-        places = dict(zip(("deque", "feeder thread", "pipe"), pairwise(gates), strict=True))
-    done = {operation: gate(done_at[operation]) for operation in result.experiment.labels.done}
-    times = np.concatenate([done[SEND], done[RECEIVE]])
-    steps = np.repeat([1, -1], [len(done[SEND]), len(done[RECEIVE])])
-    order = np.argsort(times, kind="stable")
-    return _Flow(start, (end - start) / 1e6, done, times[order], np.cumsum(steps[order]), places)
-
-
-def _events(lane: Lane) -> NDArray[Any]:
-    return np.frombuffer(lane.records, dtype=[(name, np.int64) for name in Event._fields])
-
-
-def _draw_counts(axes: Axes, words: Labels, flow: _Flow, text: float) -> None:
+def _draw_counts(axes: Axes, words: Labels, flow: Flow, text: float) -> None:
     for operation, times in flow.done.items():
-        shown = np.unique(np.linspace(0, len(times) - 1, min(_BINS, len(times))).astype(int))
+        shown = np.unique(np.linspace(0, len(times) - 1, min(BINS, len(times))).astype(int))
         axes.step(
             [0, *times[shown], flow.span],
             [0, *(np.add(shown, 1)), len(times)],
@@ -298,20 +247,20 @@ def _draw_counts(axes: Axes, words: Labels, flow: _Flow, text: float) -> None:
     add_legend(axes, text, loc="best", ncols=1 if rows_fit else len(flow.done))
 
 
-def _draw_depth(axes: Axes, flow: _Flow) -> None:
-    bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, _BINS), flow.times) - 1, 0, _BINS - 1)
-    most = np.zeros(_BINS)
+def _draw_depth(axes: Axes, flow: Flow) -> None:
+    bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, BINS), flow.times) - 1, 0, BINS - 1)
+    most = np.zeros(BINS)
     first_of_bin = np.flatnonzero(np.diff(bins, prepend=-1))
     most[bins[first_of_bin]] = np.maximum.reduceat(flow.depth, first_of_bin)
-    empty = np.setdiff1d(np.arange(_BINS), bins)  # nothing happened there: the depth before it stays
+    empty = np.setdiff1d(np.arange(BINS), bins)  # nothing happened there: the depth before it stays
     most[empty] = np.append(0, flow.depth)[np.searchsorted(flow.times, edges[empty], side="right")]
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
 
 
-def _draw_places(axes: Axes, flow: _Flow) -> None:
+def _draw_places(axes: Axes, flow: Flow) -> None:
     """Draw how many messages are where, at some moments, the last place at the bottom."""
-    moments = np.linspace(0, flow.span, _BINS)
-    below = np.zeros(_BINS)
+    moments = np.linspace(0, flow.span, BINS)
+    below = np.zeros(BINS)
     for place, (come, gone) in reversed(flow.places.items()):
         colour, hatch = PLACE_STYLES[place]
         inside = np.searchsorted(come, moments, "right") - np.searchsorted(gone, moments, "right")
@@ -331,7 +280,7 @@ def _draw_places(axes: Axes, flow: _Flow) -> None:
         below = below + inside
 
 
-def _draw_timeline(axes: Axes, result: Result, flow: _Flow, names: list[str], text: float) -> None:
+def _draw_timeline(axes: Axes, result: Result, flow: Flow, names: list[str], text: float) -> None:
     for lane in result.lanes:
         row = names.index(lane.who)
         both = [
@@ -356,7 +305,7 @@ def _draw_timeline(axes: Axes, result: Result, flow: _Flow, names: list[str], te
             )
 
 
-def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, height: float) -> None:
+def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: Flow, top: float, height: float) -> None:
     events = _events(lane.only(operation))
     goes_on = [lane.unfinished[operation]] if operation in lane.unfinished else []
     started = (np.append(events["started"], goes_on) - flow.start) / 1e6
@@ -372,57 +321,7 @@ def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: _Flow, top: float, 
         hatch=HATCHES[operation],
         linewidth=0.8,
     )
-    ticks = np.unique(np.round(ended[: len(events)] * _BINS / flow.span)) * flow.span / _BINS
+    ticks = np.unique(np.round(ended[: len(events)] * BINS / flow.span)) * flow.span / BINS
     # One line with gaps: as a collection, each tick would be a path of its own.
     ends = np.tile([top, top + height, np.nan], len(ticks))
     axes.plot(np.repeat(ticks, 3), ends, color=colour, linewidth=1.1, solid_capstyle="butt")
-
-
-def _alt(result: Result, flow: _Flow) -> str:
-    words = result.experiment.labels
-    sent, received = words.done[SEND], words.done[RECEIVE]
-    sentences = [f"{result.experiment.description}."]
-    if result.stopped:
-        sentences += [
-            f"It {'goes on' if result.is_running else 'was ended'} after {flow.span:,.1f} milliseconds:",
-            f"{result.sent:,} {plural(words.noun)} were {sent}, {result.received:,} {received}.",
-        ]
-    else:
-        sentences += [
-            f"All were {received} {flow.span:,.1f} milliseconds after the first {words.calls[SEND]} began:",
-            f"{result.messages_per_second:,.0f} {plural(words.noun)} a second.",
-        ]
-    if len(flow.depth):
-        peak, when = flow.depth.max(), flow.times[flow.depth.argmax()]
-        sentences.append(
-            f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds."
-        )
-    if flow.places:
-        deque, feeder, pipe = (f"{_peak(*gates):,}" for gates in flow.places.values())
-        sentences.append(
-            f"At most {deque} in the deque, {feeder} with the feeder thread, {pipe} in the pipe."
-        )
-    if result.is_running:  # the next picture comes in a moment, and what each did takes long to count
-        return " ".join(sentences)
-    feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
-    for lane, total in zip(result.lanes, result.totals, strict=True):
-        counts = {SEND: total.sent, RECEIVE: total.received}
-        calls = [words.calls[operation] for operation, count in counts.items() if count]
-        done = " and ".join(
-            f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count
-        )
-        if total.sent + total.received > 1:
-            share = total.seconds_in_calls / total.seconds
-            done += f", {share:.0%} of its time inside {' or '.join(calls)}"
-        if done and total.who in feeders:
-            done += f"; its feeder thread wrote {feeders[total.who]:,}"
-        end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
-        end += f", in the line  {lane.where}" if end and lane.where else ""
-        sentences.append(f"{total.who}: {done or f'no {words.noun}'}{end}.")
-    return " ".join(sentences)
-
-
-def _peak(come: NDArray[Any], gone: NDArray[Any]) -> int:
-    """Return how many messages were at a place at most, from when they came and when they went."""
-    inside = np.searchsorted(come, come, "right") - np.searchsorted(gone, come, "right")
-    return int(max(len(come) > 0, inside.max(initial=0)))  # one that went as it came was there, too

@@ -1,0 +1,46 @@
+"""A result in words and as a table, below its picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ipc_helpers.experiments.parameters import plural
+from ipc_helpers.trace import RECEIVE, SEND
+
+if TYPE_CHECKING:
+    from ipc_helpers.experiments.result import Result
+
+_CELL = "text-align:right;padding:0.2em 0.8em"
+
+
+def summary_of(result: Result) -> str:
+    """Say what a whole run sent and received, and at which rate."""
+    words = result.experiment.labels
+    done = f"Done: {result.sent:,} {words.done[SEND]}, {result.received:,} {words.done[RECEIVE]}."
+    rate = f" {result.messages_per_second:,.0f} {plural(words.noun)} a second."
+    return done + rate if result.received > 1 else done
+
+
+def table_of(result: Result) -> str:
+    """Return the counts and rates of a run, and each process's share, as an HTML table."""
+    words = result.experiment.labels
+    per_second = f"{plural(words.noun)} a second"
+    head = ("", words.done[SEND], words.done[RECEIVE], "bytes", "seconds", per_second, "time inside calls")
+    rows: list[tuple[Any, ...]] = []
+    for total in result.totals:
+        count = total.sent + total.received
+        rate = count / total.seconds if count > 1 else None
+        share = total.seconds_in_calls / total.seconds if total.seconds else None
+        rows.append((total.who, total.sent, total.received, total.payload_bytes, total.seconds, rate, share))
+    whole = f"all, first {words.done[SEND]} to last {words.done[RECEIVE]}"
+    size = result.received * result.experiment.bytes_each
+    rows.append((whole, result.sent, result.received, size, result.seconds, result.messages_per_second, None))
+    forms = ("{:,}", "{:,}", "{:,}", "{:.3f}", "{:,.0f}", "{:.0%}")
+    cells = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in head)
+    body = ""
+    for name, *numbers in rows:
+        shown = zip(forms, numbers, strict=True)
+        texts = ("" if number is None else form.format(number) for form, number in shown)
+        row = "".join(f'<td style="{_CELL}">{text}</td>' for text in texts)
+        body += f'<tr><th scope="row" style="{_CELL}">{name}</th>{row}</tr>'
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
