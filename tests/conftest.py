@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 import leftovers
 import pytest
 
+from ipc_helpers.group.starting import start_methods
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from multiprocessing.context import BaseContext
 
 _failed = pytest.StashKey[bool]()
 
@@ -145,3 +148,14 @@ def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail(f"{process.name} was started")
 
     monkeypatch.setattr(BaseProcess, "start", start)
+
+
+@pytest.fixture(params=start_methods())
+def context(request: pytest.FixtureRequest) -> BaseContext:
+    return multiprocessing.get_context(request.param)
+
+
+@pytest.fixture
+def spawn() -> BaseContext:
+    """Return the context of a test that would show the same under each start method, and takes seconds."""
+    return multiprocessing.get_context("spawn")
