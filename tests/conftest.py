@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import leftovers
 import pytest
@@ -26,8 +26,8 @@ _failed = pytest.StashKey[bool]()
 
 # The files that take longest, in this order: one that began late would keep the others' workers waiting.
 _FIRST = (
-    *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_faults.py", "test_worker_group.py"),
-    *("test_refresh_outputs.py", "test_run_script.py", "test_xray.py", "test_experiments.py"),
+    *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_kernel_faults.py"),
+    *("test_refresh_outputs.py", "test_run_script.py", "test_xray.py", "test_experiment_workers.py"),
     *("06-pitfalls.ipynb", "05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb"),
     "test_notebooks.py",
 )
@@ -159,3 +159,17 @@ def context(request: pytest.FixtureRequest) -> BaseContext:
 def spawn() -> BaseContext:
     """Return the context of a test that would show the same under each start method, and takes seconds."""
     return multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def panel(fonts: None, nothing_left: Path) -> Any:
+    from ipc_helpers import Panel, QueueFlow
+
+    return Panel(QueueFlow(messages=50, payload=8))
+
+
+@pytest.fixture(scope="module")
+def chosen() -> Any:
+    from pictures import chosen_result
+
+    return chosen_result()

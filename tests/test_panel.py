@@ -1,4 +1,4 @@
-"""Panels without a browser: their controls, a run, a cancel, and what they say."""
+"""A panel: what it runs, shows and says."""
 
 from __future__ import annotations
 
@@ -6,77 +6,29 @@ import html
 import re
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import reader_workers
 from kernels import Kernel
+from panels import SECONDS, Failing, run, start_long_run, wait_until
 
 from ipc_helpers import (
     DeadlineError,
     Panel,
-    PipeExchange,
     ProcessStart,
     QueueFlow,
     QueuePlaces,
     WorkerError,
-    WorkerPool,
     draw,
 )
-from ipc_helpers.experiments.experiment import Experiment
-from ipc_helpers.experiments.parameters import Choice, WholeNumber, parameter
+from ipc_helpers.experiments.parameters import WholeNumber
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.ui import result_figure, worker_cells
 from ipc_helpers.ui.controls import stops
 from ipc_helpers.ui.drawing import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SECONDS = 60  # far more than any run here takes
-
-
-@dataclass(frozen=True)
-class Failing(Experiment):
-    """An experiment that ends as a test wants it to."""
-
-    amount: int = parameter(1, WholeNumber(0, 10, "Amount"))
-    kind: str = parameter("a", Choice(("a", "b"), "Kind"))
-    error = Exception("not set")
-
-    start_method = "spawn"
-    steps = 10
-    description = "something that fails"
-
-    def participants(self, context: Any) -> Any:
-        raise self.error
-
-
-@pytest.fixture
-def panel(fonts: None, nothing_left: Path) -> Panel:
-    return Panel(QueueFlow(messages=50, payload=8))
-
-
-def start_long_run(panel: Panel) -> None:
-    panel.controls["messages"].value = 100_000
-    panel.controls["maxsize"].value = 1
-    panel.run.click()
-    wait_until(lambda: "100,000" in panel.progress.value and "> 0 of" not in panel.progress.value)
-
-
-def run(panel: Panel) -> None:
-    """Press Run, and wait for the end."""
-    panel.run.click()
-    assert panel.wait(SECONDS)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < ends_at, "it did not happen in time"
-        time.sleep(0.01)
+    from pathlib import Path
 
 
 def test_a_cell_that_runs_again_closes_the_panels_of_its_run_before() -> None:
@@ -125,12 +77,6 @@ def test_each_parameter_has_a_labelled_control_with_the_first_value() -> None:
         assert control.value == getattr(panel.experiment, name)
     assert panel.experiment == QueueFlow(messages=50, payload=8, start_method="spawn")
     assert panel.controls["messages"].stops == stops(QueueFlow.rules()["messages"])
-
-
-def release(panel: Panel, name: str, value: int) -> None:
-    """Do what the browser tells of a slider that is let go of."""
-    control = panel.controls[name]
-    control.set_state({"value": value, "released": control.released + 1})
 
 
 def test_reset_brings_the_first_values_back_and_runs_nothing(panel: Panel) -> None:
@@ -341,248 +287,3 @@ def test_failure_before_anything_began_leaves_the_figure_of_the_run_before_and_s
     monkeypatch.setattr(QueueFlow, "run", fail)
     run(panel)
     assert "Too many open files. The figure is that of the run before." in panel.status.value
-
-
-# What is shown of the controls, and sliders that start a run.
-
-
-def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError("no room for a picture")
-
-    monkeypatch.setattr(result_figure, "_draw", fail)
-    for worker in ({}, {"producer": reader_workers.lose_one}):
-        failing = Panel(QueueFlow(messages=5), **worker)
-        run(failing)
-        assert "MemoryError: no room for a picture.<" in failing.status.value
-        assert (failing.run.disabled, failing.cancel.disabled) == (False, True)
-
-
-def test_only_the_controls_that_were_asked_for_are_there(panel: Panel) -> None:
-    short = Panel(QueueFlow(messages=50, maxsize=3), controls=("maxsize", "start_method"))
-    assert [*short.controls] == ["maxsize", "start_method"]
-    short.controls["maxsize"].value = 5
-    assert short.experiment == QueueFlow(messages=50, maxsize=5)
-    assert repr(short) == "<Panel for QueueFlow: maxsize, start_method>"
-    assert "Messages" not in short._repr_mimebundle_()["text/html"]
-
-
-@pytest.mark.parametrize("controls", [(), ("size",), ("messages", "size"), "messages"])
-def test_controls_that_the_experiment_has_not_are_refused(controls: Any) -> None:
-    with pytest.raises(ValueError, match="controls must name some of messages, payload, "):
-        Panel(QueueFlow(), controls=controls)
-
-
-@pytest.mark.parametrize("wrong", [1, None, "yes"])
-def test_run_on_release_of_a_wrong_type_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="run_on_release must be True or False"):
-        Panel(QueueFlow(), run_on_release=wrong)
-
-
-def test_released_slider_runs_only_while_that_is_switched_on(panel: Panel) -> None:
-    release(panel, "messages", 20)
-    assert panel.result is None
-    assert panel.wait(0)
-    panel.run_on_release.value = True
-    release(panel, "messages", 10)
-    assert panel.wait(SECONDS)
-    assert "Done: 10 put, 10 got." in panel.status.value
-    panel.run_on_release.value = False
-    release(panel, "messages", 5)
-    assert panel.wait(0)
-    assert "Run starts 5 messages" in panel.status.value
-
-
-def test_number_typed_into_a_box_runs_with_enter_alone(panel: Panel) -> None:
-    panel.run_on_release.value = True
-    panel.controls["messages"].set_state({"value": 21})
-    assert panel.wait(0)
-    assert panel.result is None
-    panel.controls["messages"].set_state({"value": 22, "entered": 1})
-    assert panel.wait(SECONDS)
-    assert "Done: 22 put, 22 got." in panel.status.value
-
-
-def test_slider_released_during_a_run_cancels_it_and_runs_anew(panel: Panel) -> None:
-    panel.run_on_release.value = True
-    start_long_run(panel)
-    release(panel, "messages", 20)
-    release(panel, "messages", 10)
-    assert panel.wait(SECONDS)
-    assert "Done: 10 put, 10 got." in panel.status.value
-    assert (panel.run.disabled, panel.cancel.disabled) == (False, True)
-
-
-def test_cancel_also_cancels_the_run_that_was_to_follow(panel: Panel) -> None:
-    panel.run_on_release.value = True
-    start_long_run(panel)
-    release(panel, "messages", 10)
-    panel.cancel.click()
-    assert panel.wait(SECONDS)
-    assert "Cancelled" in panel.status.value or "Done: 10 put" in panel.status.value
-    assert not panel.run.disabled
-
-
-def test_run_in_another_panel_is_not_cancelled_by_the_run_that_was_to_follow(panel: Panel) -> None:
-    panel.run_on_release.value = True
-    other = Panel(QueueFlow(messages=30))
-    start_long_run(panel)
-    release(panel, "messages", 10)
-    run(other)
-    assert panel.wait(SECONDS)
-    assert "Done: 30 put" in other.status.value
-
-
-def test_choice_shows_its_names_and_holds_its_values() -> None:
-    choice = Panel(PipeExchange(duplex=True)).controls["duplex"]
-    assert choice.options == (("one-way", False), ("duplex", True))
-    assert choice.value is True
-    choice.value = False
-    assert choice.label == "one-way"
-
-
-def test_shows_a_widget_and_stands_in_words_where_no_kernel_runs() -> None:
-    bundle = Panel(QueueFlow())._repr_mimebundle_()
-    assert "model_id" in bundle["application/vnd.jupyter.widget-view+json"]
-    assert "Messages" in bundle["text/html"]
-    assert bundle["text/plain"].startswith("<Panel for QueueFlow: messages")
-    assert bundle["text/plain"] == repr(Panel(QueueFlow(messages=7)))
-
-
-@pytest.mark.parametrize("wrong", [QueueFlow, None, 5, "QueueFlow"])
-def test_panel_of_something_else_is_refused(wrong: object) -> None:
-    with pytest.raises(TypeError, match="experiment must be an experiment"):
-        Panel(wrong)  # type: ignore[arg-type]
-
-
-# Workers of the reader's own.
-
-
-@pytest.mark.parametrize(
-    ("experiment", "role", "worker"),
-    [
-        (QueueFlow(messages=20, producers=2), "producer", reader_workers.produce_in_another_way),
-        (QueuePlaces(messages=20), "producer", reader_workers.produce_in_another_way),
-        (PipeExchange(messages=20, duplex=True), "server", reader_workers.serve_in_another_way),
-        (ProcessStart(processes=2), "worker", reader_workers.take_a_moment),
-        (WorkerPool(tasks=4), "worker", reader_workers.take_tasks),
-    ],
-)
-def test_panel_runs_and_draws_an_own_worker(
-    fonts: None, nothing_left: Path, experiment: Experiment, role: str, worker: Any
-) -> None:
-    panel = Panel(experiment, **{role: worker})
-    assert f", with your {role}." in panel.status.value
-    run(panel)
-    assert 'role="status">Done: ' in panel.status.value
-    assert panel.picture.svg == draw(panel.result).svg
-
-
-def test_exception_in_an_own_worker_is_shown_with_its_line(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), producer=reader_workers.fail)
-    run(panel)
-    source = Path(reader_workers.__file__).read_text(encoding="utf-8").splitlines()
-    line = next(number for number, text in enumerate(source, start=1) if text.endswith("# the line"))
-    words = (
-        f"producer 1 raised KeyError: &#x27;apples&#x27;, at line {line} of reader_workers.py. Its processes"
-    )
-    assert words in panel.status.value
-    assert "in fail" in panel.status.value
-    assert not panel.run.disabled
-
-
-def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(QueueFlow(messages=5), producer=reader_workers.lose_one)
-    run(panel)
-    assert "of 5 messages 1 were not sent" in panel.status.value
-    assert "It was ended after" in panel.picture.alt
-    assert 'role="alert"' in panel.status.value
-
-
-@pytest.mark.parametrize(
-    ("experiment", "role", "worker", "words", "line"),
-    [
-        (
-            QueueFlow(messages=5),
-            "producer",
-            reader_workers.forget_sentinels,
-            "consumer 1 waited for a message, and each producer had ended: a producer puts None for each",
-            "message = queue.get()",
-        ),
-        (
-            WorkerPool(tasks=4, length=5, workers=1),
-            "producer",
-            reader_workers.forget_sentinels,
-            "worker 1 waited for a message, and each producer had ended",
-            "for _, seconds in iter(queue.get, None):",
-        ),
-        (
-            PipeExchange(messages=20, duplex=True),
-            "client",
-            reader_workers.hang,
-            "nobody can go on: client waits in Event.wait, in the line  threading.Event().wait(); server",
-            "while (request := connection.recv()) is not None:",
-        ),
-    ],
-    ids=["queue", "pool", "pipe"],
-)
-def test_run_in_which_nobody_can_go_on_is_told_and_drawn(
-    fonts: None, nothing_left: Path, experiment: Experiment, role: str, worker: Any, words: str, line: str
-) -> None:
-    panel = Panel(experiment, **{role: worker})
-    panel.run.click()
-    assert panel.wait(20)  # usual is a second
-    assert words in panel.status.value
-    assert f"in the line  {line}" in panel.picture.alt
-
-
-def test_own_worker_that_does_not_fit_any_more_is_told_before_a_run(fonts: None, nothing_left: Path) -> None:
-    panel = Panel(PipeExchange(messages=20), sender=reader_workers.send_in_another_way)
-    panel.controls["duplex"].value = True
-    for _ in range(2):
-        assert "role must be &#x27;client&#x27; or &#x27;server&#x27;" in panel.status.value
-        panel.run.click()  # starts nothing
-        assert panel.wait(0)
-    panel.controls["duplex"].value = False
-    assert "Run starts 20 messages" in panel.status.value
-
-
-def test_wrong_own_worker_is_refused_by_the_panel() -> None:
-    with pytest.raises(TypeError, match="QueueFlow has no role 'baker' for a worker of yours"):
-        Panel(QueueFlow(), baker=reader_workers.fail)
-    with pytest.raises(ValueError, match="start its cell with %%worker"):
-        Panel(QueueFlow(), producer=lambda queue, messages, consumers: None)
-    with pytest.raises(TypeError, match=r"^Failing has no role 'producer' for a worker of yours$"):
-        Panel(Failing(), producer=reader_workers.fail)
-
-
-CELL = """
-def produce_from_cell(queue, messages, consumers):
-    for message in messages[{part}]:
-        queue.put(message)
-    queue.put(None)
-"""
-
-
-def test_panel_runs_what_a_cell_that_was_run_again_defines(
-    fonts: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_cells, "_cells", [])
-    cell = worker_cells.define(CELL.format(part=":"))
-    panel = Panel(QueueFlow(messages=5), producer=getattr(cell.module, "produce_from_cell"))  # noqa: B009
-    said = []
-    for text in (
-        CELL.format(part=":"),
-        CELL.format(part="1:"),
-        "def produce_from_cell(:",
-        CELL.format(part=0),
-    ):
-        worker_cells.define(text)
-        run(panel)
-        said.append(panel.status.value)
-    assert "Done: 5 put, 5 got." in said[0]
-    assert "of 5 messages 1 were not sent" in said[1]
-    assert "the cell that defines produce_from_cell has an error: correct it, and run it again" in said[2]
-    # "# %%worker" is line 1, and an empty line comes next.
-    assert "ValueError" in said[3]
-    assert "at line 5 of its cell. Its processes are gone." in said[3]

@@ -391,10 +391,9 @@ def test_chapter_and_its_exercises_show_and_run_every_program(cells: list[Any]) 
     shown = " ".join(re.findall(r"show(?:_source)?\(([^)]*)\)", code))
     programs = [name for name, _ in inspect.getmembers(pitfall_workers, _is_defined_there)]
     assert [name for name in programs if f"pitfall_workers.{name}" not in shown] == []
-    code = code.replace("\n    ", "")
     for name in programs:
         if "ctx" in inspect.signature(getattr(pitfall_workers, name)).parameters:
-            assert f"diagnose(pitfall_workers.{name}, " in code
+            assert f"diagnose(pitfall_workers.{name}, " in code.replace("\n    ", "")
 
 
 def _is_defined_there(value: object) -> bool:

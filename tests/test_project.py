@@ -201,3 +201,12 @@ def test_map_of_the_package_names_each_file_that_is_there() -> None:
     files = {path.relative_to(package).as_posix() for path in paths if path.name != "__init__.py"}
     by_chapter = "workers/", "exercises/"
     assert {name for name in files if not name.startswith(by_chapter)} | {*by_chapter} == set(rows)
+
+
+def test_long_file_has_a_reason(kept_files: list[Path]) -> None:
+    """Its first words in CONTRIBUTING are its path."""
+    lines = {
+        path: path.read_text(encoding="utf-8").count("\n") for path in kept_files if path.suffix == ".py"
+    }
+    long = {path.relative_to(ROOT).as_posix() for path, count in lines.items() if count > 400}
+    assert long == set(re.findall(r"^- `([\w/.]+\.py)`: ", read("CONTRIBUTING.md"), re.MULTILINE))

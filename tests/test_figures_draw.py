@@ -1,0 +1,210 @@
+"""Figures: which results can be drawn, alone or beside another."""
+
+from __future__ import annotations
+
+import re
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from pictures import AMPLE, MS, Drawing, lane, waiting_at_places
+
+from ipc_helpers.experiments.pipe_exchange import PipeExchange
+from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.queue_flow import QueueFlow
+from ipc_helpers.experiments.queue_places import QueuePlaces
+from ipc_helpers.experiments.result import Result
+from ipc_helpers.group.starting import start_methods
+from ipc_helpers.trace import RECEIVE, SEND, Lane, Step
+from ipc_helpers.ui.drawing import Size
+from ipc_helpers.ui.flow import flow_of
+from ipc_helpers.ui.journey_figure import draw_journey
+from ipc_helpers.ui.result_figure import draw
+
+if TYPE_CHECKING:
+    from ipc_helpers.experiments.experiment import Experiment
+
+# What it can draw.
+
+
+@pytest.mark.usefixtures("fonts", "nothing_left")
+@pytest.mark.parametrize("start_method", start_methods())
+def test_real_runs_are_drawn(start_method: str) -> None:
+    """Each of them again after a drawing: under fork its children get what the drawing left in memory."""
+    for _ in range(2):
+        flow = QueueFlow(messages=200, producers=2, consumers=3, start_method=start_method)
+        result = flow.run(deadline=AMPLE)
+        picture = draw(result)
+        assert picture.alt.startswith(f"{flow.description}. All were got {result.seconds * 1e3:,.1f} milli")
+        assert f" {result.messages_per_second:,.0f} messages a second." in picture.alt
+        for total in result.totals:
+            done = f"{total.sent:,} put" if total.sent else f"{total.received:,} got"
+            assert re.search(rf" {total.who}: {done}[,.]", picture.alt.replace(": no message.", ": 0 got."))
+
+
+def test_lane_with_both_operations_is_drawn_and_described() -> None:
+    """In turn: what waits is never more than one."""
+    client = lane("client", SEND, [(0, 10, 0), (40, 50, 2)]).records
+    client += lane("client", RECEIVE, [(10, 40, 1), (50, 100, 3)]).records
+    server = lane("server", RECEIVE, [(-5, 20, 0), (30, 60, 2)]).records
+    server += lane("server", SEND, [(20, 30, 1), (60, 90, 3)]).records
+    exchange = PipeExchange(messages=4, payload=10, duplex=True)
+    lanes = [in_order("client", client), in_order("server", server)]
+    picture = draw(Result(exchange, tuple(lanes)))
+    assert picture.alt == (
+        "4 messages of 10 bytes, requests and replies over a duplex pipe, spawn. "
+        "All were received 100.0 milliseconds after the first send began: 40 messages a second. "
+        "At most 1 waited between sent and received, at 10.0 milliseconds. "
+        "client: 2 sent and 2 received, 100% of its time inside send or recv. "
+        "server: 2 sent and 2 received, 100% of its time inside send or recv."
+    )
+
+
+def in_order(who: str, records: bytes) -> Lane:
+    events = sorted(Lane(who, records), key=lambda event: event.ended)
+    return Lane(who, b"".join(struct.pack("4q", *event) for event in events))
+
+
+def test_places_are_drawn_and_described() -> None:
+    picture = draw(waiting_at_places())
+    assert picture.alt == (
+        "4 messages of 10 bytes, no bound, a pause of 20 ms after each get, spawn. "
+        "All were got 200.0 milliseconds after the first put began: 20 messages a second. "
+        "At most 4 waited between put and got, at 40.0 milliseconds. "
+        "At most 1 in the deque, 1 with the feeder thread, 2 in the pipe. "
+        "producer: 4 put, 100% of its time inside put; its feeder thread wrote 4. "
+        "consumer: 4 got, 40% of its time inside get."
+    )
+
+
+def test_message_that_goes_on_before_its_put_returned_is_in_one_place() -> None:
+    """The clock of a put stops when put() returns, which can be after the feeder took the message."""
+    picture = draw(waiting_at_places(taken_earlier=7))
+    assert "At most 4 waited between put and got, at 40.0 milliseconds." in picture.alt
+    assert "At most 1 in the deque, 1 with the feeder thread, 2 in the pipe." in picture.alt
+
+
+def test_places_stay_as_they_were_between_other_pictures(chosen: Result) -> None:
+    places, flow = draw(waiting_at_places()).svg, draw(chosen).svg
+    assert draw(waiting_at_places()).svg == places
+    assert draw(waiting_at_places(7)).svg != places
+    assert draw(waiting_at_places()).svg == places
+    assert draw(chosen).svg == flow
+
+
+def test_places_of_two_runs_are_explained_once() -> None:
+    """A column alone is too narrow for the three names."""
+    texts = Drawing(draw(waiting_at_places(), waiting_at_places(7), Size(546, 646, 18.45)).svg).texts
+    assert [texts.count(place) for place in ("deque", "feeder thread", "pipe")] == [1, 1, 1]
+
+
+def test_bands_of_places_stack_up_to_what_waits() -> None:
+    """At each moment: what is in the deque, with the feeder and in the pipe is what is put and not got."""
+    flow = flow_of(waiting_at_places())
+    moments = [10.5, 16, 22, 27, 38, 50, 70, 112, 118, 122, 130, 152, 158, 170, 195]
+    inside = {
+        place: [int(np.sum(comes <= moment) - np.sum(goes <= moment)) for moment in moments]
+        for place, (comes, goes) in flow.places.items()
+    }
+    assert inside == {
+        "deque": [1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
+        "feeder thread": [0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0, 0],
+        "pipe": [0, 0, 1, 1, 2, 2, 1, 1, 0, 1, 1, 1, 0, 1, 1],
+    }
+    waiting = [flow.depth[flow.times <= moment][-1] for moment in moments]
+    assert [sum(counts) for counts in zip(*inside.values(), strict=True)] == waiting
+
+
+WAY = [
+    Step(7_000 * MS, "put is called", "put", "producer", "main"),
+    Step(7_010 * MS, "put returns", "deque", "producer", "main"),
+    Step(7_020 * MS, "taken", "feeder thread", "producer", "feeder"),
+    Step(7_050 * MS, "the write ends", "pipe", "producer", "feeder"),
+    Step(7_060 * MS, "get is called", None, "consumer", "main"),
+    Step(7_090 * MS, "read", "get", "consumer", "main"),
+    Step(7_095 * MS, "unpickled", "get", "consumer", "main"),
+    Step(7_100 * MS, "get returns", "got", "consumer", "main"),
+]
+
+
+def test_journey_is_drawn_and_described() -> None:
+    picture = draw_journey(WAY[::-1])
+    assert repr(picture) == "<Picture: The way of one message>"
+    assert picture.alt == (
+        "The way of one message: 100,000 microseconds from the call of put to the return of get. "
+        "put: 10,000 microseconds, producer, main: put is called. "
+        "deque: 10,000 microseconds, producer, main: put returns. "
+        "feeder thread: 30,000 microseconds, producer, feeder: taken. "
+        "pipe: 40,000 microseconds, producer, feeder: the write ends. "
+        "get: 10,000 microseconds, consumer, main: read, unpickled."
+    )
+    assert draw_journey(WAY).svg == picture.svg
+
+
+def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
+    """The put returns after the feeder took the message; the write's end is noted after the read."""
+    way = WAY.copy()
+    way[1] = way[1]._replace(time=7_030 * MS)
+    way[3] = way[3]._replace(time=7_092 * MS)
+    picture = draw_journey(way)
+    assert "put: 20,000 microseconds" in picture.alt
+    assert "feeder thread: 70,000 microseconds" in picture.alt
+    assert "get: 10,000 microseconds" in picture.alt
+    assert "deque" not in picture.alt
+    assert "pipe" not in picture.alt
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        QueuePlaces(messages=1, pause=0),
+        QueuePlaces(messages=100, pause=0),
+        QueuePlaces(messages=20, payload=200_000),
+        PipeExchange(messages=1),
+        PipeExchange(messages=500, duplex=True),
+        ProcessStart(processes=1),
+        ProcessStart(processes=16, argument=1000),
+    ],
+    ids=str,
+)
+def test_each_experiment_is_drawn(experiment: Experiment) -> None:
+    result = experiment.run(deadline=AMPLE)
+    picture = draw(result)
+    assert picture.alt.startswith(f"{experiment.description}. ")
+    assert all(f" {total.who}: " in picture.alt for total in result.totals)
+
+
+@pytest.mark.usefixtures("fonts", "nothing_left")
+def test_one_message_is_drawn() -> None:
+    result = QueueFlow(messages=1, producers=4, consumers=4).run(deadline=AMPLE)
+    picture = draw(result)
+    assert picture.alt.startswith("1 message of 64 bytes from 4 producers to 4 consumers")
+    assert picture.alt.count(": no message.") == 6
+    # No share of its time for one operation, which is all of it.
+    assert picture.alt.count(": 1 put.") == picture.alt.count(": 1 got.") == 1
+
+
+def test_100_000_messages_are_drawn() -> None:
+    count = 100_000
+    put = lane("producer 1", SEND, ((n, n + 1, n) for n in range(count)))
+    got = lane("consumer 1", RECEIVE, ((n + 1, n + 2, n) for n in range(count)))
+    picture = draw(Result(QueueFlow(messages=count, payload=0), (put, got)))
+    assert "producer 1: 100,000 put, 100% of its time inside put." in picture.alt
+    assert "1,000 messages a second." in picture.alt
+
+
+def test_message_that_is_got_before_its_put_returned_is_not_minus_one() -> None:
+    """The clock of a put stops when put() returns, which can be after the get."""
+    put = lane("producer 1", SEND, [(0, 30, 0)])
+    got = lane("consumer 1", RECEIVE, [(5, 20, 0)])
+    picture = draw(Result(QueueFlow(messages=1, payload=10), (put, got)))
+    assert "All were got 20.0 milliseconds after" in picture.alt
+    assert "At most 1 waited between put and got, at 20.0 milliseconds." in picture.alt
+
+
+def test_threads_draw_at_once(chosen: Result) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        pictures = [*threads.map(draw, [chosen] * 4, timeout=AMPLE)]
+    assert {picture.svg for picture in pictures} == {draw(chosen).svg}
