@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ipc_helpers.experiments.result import ProtocolError as ProtocolError
     from ipc_helpers.experiments.result import Result as Result
     from ipc_helpers.experiments.worker_pool import WorkerPool as WorkerPool
-    from ipc_helpers.group.child import Child as Child
+    from ipc_helpers.group.child_handle import Child as Child
     from ipc_helpers.group.errors import Cancelled as Cancelled
     from ipc_helpers.group.errors import DeadlineError as DeadlineError
     from ipc_helpers.group.errors import StartError as StartError

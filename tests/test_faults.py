@@ -37,7 +37,7 @@ from ipc_helpers.group.starting import start_methods
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ipc_helpers.group.child import Child
+    from ipc_helpers.group.child_handle import Child
 
 AMPLE = 60.0  # seconds that a run or a cell may take when nothing ends it
 

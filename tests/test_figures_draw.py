@@ -18,8 +18,8 @@ from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, Lane, Step
+from ipc_helpers.ui.curves import flow_of
 from ipc_helpers.ui.drawing import Size
-from ipc_helpers.ui.flow import flow_of
 from ipc_helpers.ui.journey_figure import draw_journey
 from ipc_helpers.ui.result_figure import draw
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import linecache
 import os
+import re
 import sys
 import time
 from collections import namedtuple
@@ -29,7 +30,9 @@ _LIBRARY = os.path.dirname(os.__file__)  # and site-packages is below it
 _HERE = os.path.dirname(__file__)
 _PACKAGE = os.path.dirname(_HERE)
 # What runs around a program, or looks at it. The package's other modules are programs, such as workers.
-_MACHINERY = {os.path.join(_HERE, f"{name}.py") for name in ("entry", "probe", "recorder", "stacks", "xray")}
+_MACHINERY = {
+    os.path.join(_HERE, f"{name}.py") for name in ("entry", "diagnosis_probe", "recorder", "stacks", "xray")
+}
 _LONGEST_TEXT = 300  # characters of a message or of a source line
 
 FEEDERS_JOIN = "the feeder's join"
@@ -319,3 +322,24 @@ def is_ready(end: Any) -> bool:
 def shortened(text: str) -> str:
     """Return a text, cut where it is very long."""
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def readable(dump: str) -> str:
+    """Return a faulthandler dump without thread ids, and without frames that start or record the worker."""
+    # faulthandler writes ASCII, so another character of the folder's name is a backslash and its number.
+    here = re.escape(_HERE.encode("ascii", "backslashreplace").decode()) + re.escape(os.sep)
+    watch = re.compile(rf'File "{here}entry.py", line \d+ in watch\b')
+    outer = re.compile(rf'File "{here}entry.py", line \d+ in (?:run|_outcome|load)$|in _bootstrap$')
+    records = re.compile(rf'File "{here}recorder.py", line ')
+    threads_shown = []
+    for block in re.split(r"^(?:Timeout .*|(?:Current )?[Tt]hread 0x.*)\n", dump, flags=re.MULTILINE):
+        frames = block.splitlines()
+        if frames and not watch.search(block):
+            inner = takewhile(lambda frame: not outer.search(frame), frames)
+            shown = [frame for frame in inner if not records.search(frame)]
+            threads_shown.append("\n".join(shown) or "  in the worker itself, which is no Python function")
+    if not threads_shown:
+        return ""
+    # faulthandler lists the newest thread first, the main thread last.
+    *others, main = (f"thread, innermost frame first:\n{stack}" for stack in threads_shown)
+    return "\n".join([f"main {main}", *(f"another {other}" for other in others)])

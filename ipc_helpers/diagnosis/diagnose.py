@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers.child import probe
+from ipc_helpers.child import diagnosis_probe
 from ipc_helpers.child.entry import frames_can_be_read
 from ipc_helpers.diagnosis.causes import conclusion
 from ipc_helpers.diagnosis.process_tree import MAIN, ObservedProcess, Tree, messages
@@ -200,7 +200,7 @@ def _run(
     try:
         with group:
             child = group.start(
-                probe.observe, function, args, str(folder), looks_at, ends_at, writer, name=MAIN
+                diagnosis_probe.observe, function, args, str(folder), looks_at, ends_at, writer, name=MAIN
             )
             main["pid"] = child.pid
             writer.close()

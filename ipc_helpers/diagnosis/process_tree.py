@@ -1,7 +1,7 @@
 """What the processes of a tree wrote down, put together: how each ended, or where it is stuck.
 
-:mod:`~ipc_helpers.child.probe` writes the events, :mod:`~ipc_helpers.diagnosis.diagnose` runs the tree. Here
-is no process and no clock: the same events give the same words.
+:mod:`~ipc_helpers.child.diagnosis_probe` writes the events, :mod:`~ipc_helpers.diagnosis.diagnose` runs the
+tree. Here is no process and no clock: the same events give the same words.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from ipc_helpers.child.events import Event, QueueState
+    from ipc_helpers.child.diagnosis_events import Event, QueueState
 
 MAIN = "main"
 """The name of the process that ran the function given."""

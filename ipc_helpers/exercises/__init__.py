@@ -11,7 +11,7 @@ parameters, and returns what was seen of a right worker, a sentence without its 
 
 from __future__ import annotations
 
-from ipc_helpers.exercises.trial import Nothing
+from ipc_helpers.exercises.trial_process import Nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

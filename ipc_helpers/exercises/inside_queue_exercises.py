@@ -17,7 +17,7 @@ from ipc_helpers.exercises import (
     expect_prediction,
     listed,
 )
-from ipc_helpers.exercises.trial import Trial, count_unfinished, gather_messages, noting_work
+from ipc_helpers.exercises.trial_process import Trial, count_unfinished, gather_messages, noting_work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

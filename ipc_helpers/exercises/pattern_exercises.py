@@ -19,7 +19,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.exercises.trial import Trial, count_unfinished, drain, gather_messages, noting_work
+from ipc_helpers.exercises.trial_process import Trial, count_unfinished, drain, gather_messages, noting_work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 from ipc_helpers.exercises import Exercise, Mistake, as_list, expect_list, expect_prediction, listed, short
-from ipc_helpers.exercises.trial import Trial, brief
+from ipc_helpers.exercises.trial_process import Trial, brief
 from ipc_helpers.workers.pipe_workers import send_blobs, send_nothing
 
 TYPE_CHECKING = False

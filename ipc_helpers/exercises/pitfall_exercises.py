@@ -18,7 +18,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.exercises.trial import Trial, drain, gather_messages
+from ipc_helpers.exercises.trial_process import Trial, drain, gather_messages
 from ipc_helpers.workers.ending_workers import get_word, put_function, put_price, put_word
 from ipc_helpers.workers.pitfall_workers import get_messages, wait_until_inside_get
 

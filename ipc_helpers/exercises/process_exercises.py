@@ -18,7 +18,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.exercises.trial import Nothing, Trial
+from ipc_helpers.exercises.trial_process import Nothing, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

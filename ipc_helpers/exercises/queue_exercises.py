@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ipc_helpers.exercises import Exercise, Mistake, expect_messages, expect_prediction, listed, short
-from ipc_helpers.exercises.trial import Trial, gather_messages
+from ipc_helpers.exercises.trial_process import Trial, gather_messages
 from ipc_helpers.workers.queue_workers import put_blobs
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.child import recorder, stacks
 from ipc_helpers.experiments.result import ProtocolError, Result, mistake, plural_of
-from ipc_helpers.group.child import PEER_GONE
+from ipc_helpers.group.child_handle import PEER_GONE
 from ipc_helpers.group.errors import WorkerError, WorkerGroupError
 from ipc_helpers.trace import RECEIVE, SEND, WAIT, Lane, Track
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ipc_helpers.experiments.parameters import ExperimentParameters, Participant
-    from ipc_helpers.group.child import Child
+    from ipc_helpers.group.child_handle import Child
     from ipc_helpers.group.worker_group import WorkerGroup
     from ipc_helpers.trace import Wait
 

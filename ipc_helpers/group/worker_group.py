@@ -12,7 +12,7 @@ from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.child import entry as child_side
-from ipc_helpers.group.child import KILLED_WITHIN, Child
+from ipc_helpers.group.child_handle import KILLED_WITHIN, Child
 from ipc_helpers.group.errors import Cancelled, DeadlineError, StartError, WorkerGroupError
 from ipc_helpers.group.starting import send_and_close, sigint_blocked, start_helpers, wait_for
 

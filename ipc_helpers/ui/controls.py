@@ -9,7 +9,7 @@ import anywidget
 import ipywidgets as widgets
 import traitlets
 
-from ipc_helpers.ui.drawing import Size
+from ipc_helpers.ui.drawing import FIGURE_STYLE, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class PictureView(anywidget.AnyWidget):
     """The panel's picture; it says how large it is shown, and brings the style of the whole panel."""
 
     _esm = _HERE / "picture.js"
-    _css = _HERE / "panel.css"
+    _css = (_HERE / "panel.css").read_text(encoding="utf-8") + FIGURE_STYLE
     svg = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     width, height, text = (traitlets.Float(number).tag(sync=True) for number in Size())

@@ -7,6 +7,7 @@ import html
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
@@ -38,8 +39,7 @@ LETTER = 0.56  # the width of one, on average and a little more
 LABEL = {"facecolor": "white", "edgecolor": "#000000", "boxstyle": "round,pad=0.15", "linewidth": 0.8}
 
 
-# JupyterLab's dark theme turns white and black around, and leaves each colour its hue.
-_DARK = '[data-jp-theme-light="false"] .ipc-figure{filter:invert(.87) hue-rotate(180deg)}'
+FIGURE_STYLE = " ".join(Path(__file__).with_name("figure.css").read_text(encoding="utf-8").split())
 
 
 class Size(NamedTuple):
@@ -100,7 +100,7 @@ class Picture:
         """The image as an HTML figure."""
         data = base64.b64encode(self.svg.encode()).decode()
         return (
-            f'<figure style="margin:0"><style>{_DARK}</style><img class="ipc-figure" '
+            f'<figure style="margin:0"><style>{FIGURE_STYLE}</style><img class="ipc-figure" '
             f'style="width:{self.width}px;max-width:100%" alt="{html.escape(self.alt)}" '
             f'src="data:image/svg+xml;base64,{data}"></figure>'
         )

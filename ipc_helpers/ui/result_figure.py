@@ -15,6 +15,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ipc_helpers.experiments.parameters import Choice, plural
 from ipc_helpers.trace import RECEIVE, SEND, WRITE
+from ipc_helpers.ui.alt_text import alt_text
+from ipc_helpers.ui.curves import Flow, _events, flow_of
 from ipc_helpers.ui.drawing import (
     COLOURS,
     HATCHES,
@@ -31,7 +33,6 @@ from ipc_helpers.ui.drawing import (
     new_figure,
     style_axes,
 )
-from ipc_helpers.ui.flow import Flow, _events, alt_text, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
 
+    from ipc_helpers.group.errors import WorkerError
+
 # What the text of a cell that can't be read seems to define.
 _DEFINES = re.compile(r"^(?:(?:async\s+)?def|class)\s+(\w+)|^(\w+)\s*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
 _SHOWN = "worker cell"  # stands for the file of a cell that Python can't read
@@ -212,6 +214,37 @@ def _trace_in(cell: WorkerCell) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_code.co_filename != cell.path:
         trace = trace.tb_next
     return trace
+
+
+# What a panel runs and tells.
+
+
+def latest(worker: Any) -> Any:
+    """Return a worker as its cell defines it now; raise ValueError when the cell could not be run again."""
+    cell = find(getattr(worker, "__name__", ""))
+    if cell is None or os.path.dirname(cell.path) != os.path.dirname(_path_of(worker)):  # not from a cell
+        return worker
+    if cell.module is None:
+        raise ValueError(
+            f"the cell that defines {worker.__name__} has an error: correct it, and run it again"
+        )
+    return getattr(cell.module, worker.__name__, worker)
+
+
+def _path_of(worker: Any) -> str:
+    """Return the file of a function; empty where it has none."""
+    return str(getattr(getattr(worker, "__code__", None), "co_filename", ""))
+
+
+def line_that_raised(error: WorkerError, workers: dict[str, Any]) -> str:
+    """Say at which line of a worker's own file an exception was raised, if it was."""
+    for worker in workers.values():
+        path, cell = _path_of(worker), find(getattr(worker, "__name__", ""))
+        lines = re.findall(rf'File "{re.escape(path)}", line (\d+)', error.traceback) if path else []
+        if lines:
+            where = "its cell" if cell is not None and cell.path == path else os.path.basename(path)
+            return f", at line {lines[-1]} of {where}"
+    return ""
 
 
 # The folder of this process, which has the computer's name and its own number in its name.

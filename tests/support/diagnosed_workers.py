@@ -14,7 +14,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import WorkerGroup
-from ipc_helpers.child import probe
+from ipc_helpers.child import diagnosis_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -463,7 +463,7 @@ def read_exit_codes(ctx: Any) -> set[Any]:
 
     def look() -> None:
         while not over.is_set():
-            probe._exitcodes()
+            diagnosis_probe._exitcodes()
 
     looker = threading.Thread(target=look)
     looker.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipc_helpers.exercises.trial import Nothing
+from ipc_helpers.exercises.trial_process import Nothing
 
 HALVES = [4, "ValueError('3 is odd')", 0]
 PARTS = [b"abc", b"abcdef", b"", b"xy"]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
-import re
 import signal
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.child import entry as child_side
-from ipc_helpers.child import recorder as recorder_side
+from ipc_helpers.child.stacks import readable
 from ipc_helpers.group.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -184,7 +182,7 @@ class Child:
             self._call = None
             with self._stack_file as file:
                 file.seek(0)
-                self._stack = _readable(file.read().decode(errors="replace"))
+                self._stack = readable(file.read().decode(errors="replace"))
             with contextlib.suppress(OSError):  # gone already, but where the child never came to it
                 os.unlink(file.name)
 
@@ -207,27 +205,3 @@ def _ending(exitcode: int) -> str:
         return f"was killed by {signal.Signals(-exitcode).name}"
     except ValueError:
         return f"was killed by signal {-exitcode}"
-
-
-def _readable(dump: str) -> str:
-    """Return a faulthandler dump without thread ids, and without frames that start or record the worker."""
-    # faulthandler writes ASCII, so another character of the folder's name is a backslash and its number.
-    own, recorder = (
-        re.escape(str(module.__file__).encode("ascii", "backslashreplace").decode())
-        for module in (child_side, recorder_side)
-    )
-    watch = re.compile(rf'File "{own}", line \d+ in watch\b')
-    outer = re.compile(rf'File "{own}", line \d+ in (?:run|_outcome|load)$|in _bootstrap$')
-    records = re.compile(rf'File "{recorder}", line ')
-    stacks = []
-    for block in re.split(r"^(?:Timeout .*|(?:Current )?[Tt]hread 0x.*)\n", dump, flags=re.MULTILINE):
-        frames = block.splitlines()
-        if frames and not watch.search(block):
-            inner = itertools.takewhile(lambda frame: not outer.search(frame), frames)
-            shown = [frame for frame in inner if not records.search(frame)]
-            stacks.append("\n".join(shown) or "  in the worker itself, which is no Python function")
-    if not stacks:
-        return ""
-    # faulthandler lists the newest thread first, the main thread last.
-    *others, main = (f"thread, innermost frame first:\n{stack}" for stack in stacks)
-    return "\n".join([f"main {main}", *(f"another {other}" for other in others)])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, Literal, Unpack
 
-    from ipc_helpers.child.events import Event, Kind, QueueState
+    from ipc_helpers.child.diagnosis_events import Event, Kind, QueueState
 
 LAST_TO_END = -100
 """Priority of a finalizer that runs after a queue has waited for its feeder, which has -5."""

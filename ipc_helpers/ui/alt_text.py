@@ -1,0 +1,67 @@
+"""What the figure of a result shows, in words: its alt text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ipc_helpers.experiments.parameters import plural
+from ipc_helpers.trace import RECEIVE, SEND, WRITE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipc_helpers.experiments.result import Result
+    from ipc_helpers.ui.curves import Flow
+
+
+def alt_text(result: Result, flow: Flow) -> str:
+    """Say in words and numbers what the figure of a result shows."""
+    words = result.experiment.labels
+    sent, received = words.done[SEND], words.done[RECEIVE]
+    sentences = [f"{result.experiment.description}."]
+    if result.stopped:
+        sentences += [
+            f"It {'goes on' if result.is_running else 'was ended'} after {flow.span:,.1f} milliseconds:",
+            f"{result.sent:,} {plural(words.noun)} were {sent}, {result.received:,} {received}.",
+        ]
+    else:
+        sentences += [
+            f"All were {received} {flow.span:,.1f} milliseconds after the first {words.calls[SEND]} began:",
+            f"{result.messages_per_second:,.0f} {plural(words.noun)} a second.",
+        ]
+    if len(flow.depth):
+        peak, when = flow.depth.max(), flow.times[flow.depth.argmax()]
+        sentences.append(
+            f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds."
+        )
+    if flow.places:
+        deque, feeder, pipe = (f"{_peak(*gates):,}" for gates in flow.places.values())
+        sentences.append(
+            f"At most {deque} in the deque, {feeder} with the feeder thread, {pipe} in the pipe."
+        )
+    if result.is_running:  # the next picture comes in a moment, and what each did takes long to count
+        return " ".join(sentences)
+    feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
+    for lane, total in zip(result.lanes, result.totals, strict=True):
+        counts = {SEND: total.sent, RECEIVE: total.received}
+        calls = [words.calls[operation] for operation, count in counts.items() if count]
+        done = " and ".join(
+            f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count
+        )
+        if total.sent + total.received > 1:
+            share = total.seconds_in_calls / total.seconds
+            done += f", {share:.0%} of its time inside {' or '.join(calls)}"
+        if done and total.who in feeders:
+            done += f"; its feeder thread wrote {feeders[total.who]:,}"
+        end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
+        end += f", in the line  {lane.where}" if end and lane.where else ""
+        sentences.append(f"{total.who}: {done or f'no {words.noun}'}{end}.")
+    return " ".join(sentences)
+
+
+def _peak(come: NDArray[Any], gone: NDArray[Any]) -> int:
+    """Return how many messages were at a place at most, from when they came and when they went."""
+    inside = np.searchsorted(come, come, "right") - np.searchsorted(gone, come, "right")
+    return int(max(len(come) > 0, inside.max(initial=0)))  # one that went as it came was there, too
