@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ipc_helpers.ui.check_exercise import check as check
     from ipc_helpers.ui.check_machine import check_machine as check_machine
     from ipc_helpers.ui.drawing import Picture as Picture
-    from ipc_helpers.ui.journey_figure import draw_journey as draw_journey
+    from ipc_helpers.ui.message_journey_figure import draw_journey as draw_journey
     from ipc_helpers.ui.panel import Panel as Panel
-    from ipc_helpers.ui.result_figure import draw as draw
+    from ipc_helpers.ui.run_figure import draw as draw
     from ipc_helpers.ui.show_source import Source as Source
     from ipc_helpers.ui.show_source import show_source as show_source
 
@@ -49,15 +49,15 @@ _NAMES = {
     "experiments.queue_places": "QueuePlaces",
     "experiments.result": "ProtocolError Result",
     "experiments.worker_pool": "WorkerPool",
-    "group.child": "Child",
+    "group.child_handle": "Child",
     "group.errors": "Cancelled DeadlineError WorkerGroupError StartError WorkerError",
     "group.worker_group": "WorkerGroup",
     "ui.check_exercise": "check",
     "ui.check_machine": "check_machine",
     "ui.drawing": "Picture",
-    "ui.journey_figure": "draw_journey",
+    "ui.message_journey_figure": "draw_journey",
     "ui.panel": "Panel",
-    "ui.result_figure": "draw",
+    "ui.run_figure": "draw",
     "ui.show_source": "Source show_source",
 }  # of each module, those that are public
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -19,9 +19,9 @@ from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.result import Result
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, Lane
-from ipc_helpers.ui import result_figure
+from ipc_helpers.ui import run_figure
 from ipc_helpers.ui.drawing import Picture, Size, as_svg, in_drawing_thread
-from ipc_helpers.ui.result_figure import _figure, draw, draw_soon
+from ipc_helpers.ui.run_figure import _figure, draw, draw_soon
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ def test_runs_beside_each_other_have_the_same_axes(chosen: Result, monkeypatch: 
         limits.extend((axes.get_xlim(), axes.get_ylim()) for axes in figure.axes)
         return as_svg(figure)
 
-    monkeypatch.setattr(result_figure, "as_svg", svg)
+    monkeypatch.setattr(run_figure, "as_svg", svg)
     put = lane("producer 1", SEND, [(0, 1, 0)])
     got = lane("consumer 1", RECEIVE, [(0, 2, 0)])
     quick = Result(QueueFlow(messages=1, payload=10, maxsize=8, start_method="spawn"), (put, got))

@@ -20,8 +20,8 @@ from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, Lane, Step
 from ipc_helpers.ui.curves import flow_of
 from ipc_helpers.ui.drawing import Size
-from ipc_helpers.ui.journey_figure import draw_journey
-from ipc_helpers.ui.result_figure import draw
+from ipc_helpers.ui.message_journey_figure import draw_journey
+from ipc_helpers.ui.run_figure import draw
 
 if TYPE_CHECKING:
     from ipc_helpers.experiments.experiment import Experiment

@@ -13,7 +13,7 @@ from ipc_helpers import (
     PipeExchange,
     QueueFlow,
 )
-from ipc_helpers.ui import result_figure
+from ipc_helpers.ui import run_figure
 
 
 def release(panel: Panel, name: str, value: int) -> None:
@@ -29,7 +29,7 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
     def fail(*_: object) -> None:
         raise MemoryError("no room for a picture")
 
-    monkeypatch.setattr(result_figure, "_draw", fail)
+    monkeypatch.setattr(run_figure, "_draw", fail)
     for worker in ({}, {"producer": reader_workers.lose_one}):
         failing = Panel(QueueFlow(messages=5), **worker)
         run(failing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipc_helpers.diagnosis.process_tree import Tree, error_in_words, messages, names_of, with_verb
+from ipc_helpers.diagnosis.observed_processes import Tree, error_in_words, messages, names_of, with_verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ipc_helpers.child import diagnosis_probe
 from ipc_helpers.child.entry import frames_can_be_read
 from ipc_helpers.diagnosis.causes import conclusion
-from ipc_helpers.diagnosis.process_tree import MAIN, ObservedProcess, Tree, messages
+from ipc_helpers.diagnosis.observed_processes import MAIN, ObservedProcess, Tree, messages
 from ipc_helpers.group.errors import Cancelled, DeadlineError, WorkerError
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.group.worker_group import WorkerGroup, checked_deadline

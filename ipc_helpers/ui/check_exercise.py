@@ -22,7 +22,7 @@ from ipc_helpers.ui import worker_cells
 
 if TYPE_CHECKING:
     from ipc_helpers.diagnosis.diagnose import Diagnosis
-    from ipc_helpers.diagnosis.process_tree import ObservedProcess
+    from ipc_helpers.diagnosis.observed_processes import ObservedProcess
     from ipc_helpers.exercises import Exercise
     from ipc_helpers.ui.worker_cells import WorkerCell
 

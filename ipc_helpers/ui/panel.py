@@ -25,8 +25,8 @@ from ipc_helpers.group.errors import Cancelled, WorkerError, WorkerGroupError
 from ipc_helpers.ui import worker_cells
 from ipc_helpers.ui.controls import Number, PictureView, button, stops
 from ipc_helpers.ui.drawing import Picture, Size
-from ipc_helpers.ui.result_figure import draw_soon
 from ipc_helpers.ui.result_table import summary_of, table_of
+from ipc_helpers.ui.run_figure import draw_soon
 from ipc_helpers.ui.worker_cells import latest, line_that_raised
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import ipc_helpers
 from ipc_helpers.ui import worker_cells
 
 CELL = "def add(first, second):\n    return first + second\n"
-NEEDED = "need ipywidgets, anywidget, matplotlib, numpy: python -m pip install "
+NEEDED = "needs ipywidgets, anywidget, matplotlib, numpy: python -m pip install "
 
 
 def hang() -> None:

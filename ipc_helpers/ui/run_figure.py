@@ -1,4 +1,4 @@
-"""The figure of a :class:`~ipc_helpers.Result`: counts, what waits, and a lane for each process."""
+"""The figure of a run: counts over time, what waits, and a lane for each process."""
 
 from __future__ import annotations
 
