@@ -383,7 +383,10 @@ def give_queue_to_pool(ctx):
     messages = ctx.Queue()
     with ctx.Pool(1, initializer=keep_queue, initargs=(messages,)) as pool:
         pool.apply_async(put_kept, ("hello",)).get(timeout=20)  # raises what the task raised
-        return messages.get(timeout=20)
+        message = messages.get(timeout=20)
+        pool.close()  # its processes end by themselves; the end of the block would kill them
+        pool.join()
+    return message
 
 
 def give_proxy_to_task(ctx):
@@ -391,7 +394,10 @@ def give_proxy_to_task(ctx):
     with ctx.Manager() as manager, ctx.Pool(1) as pool:
         messages = manager.Queue()
         pool.apply_async(put_one, (messages, "hello")).get(timeout=20)
-        return messages.get(timeout=20)
+        message = messages.get(timeout=20)
+        pool.close()
+        pool.join()
+        return message
 
 
 # Lab 12: Die before task_done
