@@ -103,6 +103,15 @@ def found(method: str, every_diagnosis: dict[Any, Diagnosis]) -> Found:
     return {program: every_diagnosis[program, method] for program in (*CAUSES, *OTHERS)}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps locks until the child has them")
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "fork"])
+def test_queue_that_was_let_go_of_too_soon(method: str) -> None:
+    diagnosis = diagnose(programs.let_go, multiprocessing.get_context(method), deadline=DEADLINE)
+    assert diagnosis.returned == 1
+    assert "a queue or a lock that it was given was gone" in diagnosis.cause
+    assert diagnosis.remedy == "keep what a child is given for as long as the child runs"
+
+
 @of_each(CAUSES)
 def test_it_names_the_cause(program: Callable[..., Any], found: Found) -> None:
     diagnosis = found[program]

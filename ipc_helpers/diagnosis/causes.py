@@ -39,6 +39,12 @@ def _not_importable(tree: Tree) -> Iterator[Conclusion]:
     if tree.result.get("kind") == "AttributeError" and not tree.main.begun:
         yield Conclusion("the child can't find the function", "put it into a module that a child can import")
     lost = [process for process in tree.others if not process.begun and (process.exitcode or 0) > 0]
+    # The exception of a child that was starting is on its error output alone.
+    if lost and "FileNotFoundError" in tree.output:
+        yield Conclusion(
+            f"{names_of(lost)} ended before the function began: a queue or a lock that it was given was gone",
+            "keep what a child is given for as long as the child runs",
+        )
     if lost:
         yield Conclusion(
             f"{names_of(lost)} ended before the function began: the child could not load it, or an argument",

@@ -161,8 +161,8 @@ def diagnose(
             tree = _end(reading, folder, main)
     finally:
         _remove(folder)
+    tree.output = output = _TRACKER.sub("", printed.decode(errors="replace"))
     cause, remedy, healthy = conclusion(tree)
-    output = _TRACKER.sub("", printed.decode(errors="replace"))
     left = tree.messages_left()
     return Diagnosis(healthy, cause, remedy, main.get("returned"), tree.endings(), left, output)
 

@@ -140,6 +140,7 @@ class Tree:
         self._queues: dict[str, Event] = {}
         self._pipes: dict[str, Event] = {}
         self.left: dict[str, int] = {}
+        self.output = ""  # what the processes printed, where it was collected
         self._changed = 0  # when a process was last started, returned, or was seen to be gone
         if "pid" in main:
             self._process(main["pid"]).name = MAIN

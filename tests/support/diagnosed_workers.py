@@ -80,6 +80,17 @@ def started(ctx: Any, target: Callable[..., object], *args: Any, **options: Any)
     return child
 
 
+def start_and_forget(ctx: Any) -> Any:
+    return started(ctx, fill, ctx.Queue(), 1, 1, name="forgotten")
+
+
+def let_go(ctx: Any) -> Any:
+    """Start a child with a queue that nobody refers to any more when the child reads its arguments."""
+    child = start_and_forget(ctx)
+    child.join()
+    return child.exitcode
+
+
 def healthy(ctx: Any) -> int:
     box = ctx.Queue()
     source = started(ctx, fill, box, 3, SIZE, name="source")
