@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import traceback
 from collections import Counter
@@ -61,8 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have pytest-xdist keep that order; left alone, it begins with the files that have most tests."""
+    """Have pytest-xdist keep that order, and nbval know what is different on this system.
+
+    Left alone, pytest-xdist begins with the files that have most tests.
+    """
     config.option.loadscopereorder = False
+    if sys.platform != "linux":
+        config.option.nbval_sanitize_with = str(Path(__file__).with_name("nbval_sanitize_elsewhere.cfg"))
     config.pluginmanager.register(_EachException())
 
 

@@ -29,12 +29,15 @@ from chapter_rules import (
 )
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval.plugin import get_sanitize_patterns
 
 from ipc_helpers.workers import pipe_workers, queue_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+ELSEWHERE = refresh_outputs.SANITIZE.with_name("nbval_sanitize_elsewhere.cfg")
 
 # The chapters themselves.
 
@@ -53,6 +56,22 @@ def test_chapter(check: Callable[[Chapter], Iterator[str]], path: Path) -> None:
 @pytest.mark.parametrize("check", OF_SOLUTIONS, ids=lambda check: check.__name__)
 def test_solutions(check: Callable[[Chapter], Iterator[str]], path: Path) -> None:
     assert list(check(read(path))) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "same"),
+    [
+        ("waiting: 983 of 1000 (differs)", "waiting: 991 of 1000 (differs)", "both"),
+        ("waiting: 983 (differs)", "arrived: 983 (differs)", "neither"),
+        ("waiting: 983", "waiting: 991", "neither"),
+        ("fork: ['hello'] (None on Windows)", "fork: None (None on Windows)", "elsewhere"),
+    ],
+)
+def test_line_that_says_so_may_differ(here: str, there: str, same: str) -> None:
+    for file, system in ((refresh_outputs.SANITIZE, "Linux"), (ELSEWHERE, "elsewhere")):
+        rules = get_sanitize_patterns(file.read_text(encoding="ascii"))
+        first, second = (refresh_outputs._sanitized(line, rules) for line in (here, there))
+        assert (first == second) == (same in ("both", system)), system
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
