@@ -287,6 +287,18 @@ def test_new_user_with_spawn_alone(run_all: RunAll) -> None:
     assert refresh_outputs.matters(notebook) == refresh_outputs.matters(stored)
 
 
+@pytest.mark.parametrize("name", ["01-processes", "02-queue", "03-pipe", "06-pitfalls"])
+def test_chapter_with_spawn_alone(name: str, run_all: RunAll, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows the same as on Windows, but for what its lines say is different there."""
+    chapter = CHAPTER.with_name(f"{name}.ipynb")
+    notebook, failure = run_all(LIMIT.format(names=("spawn",)), chapter)
+    assert failure == ""
+    elsewhere = refresh_outputs.SANITIZE.with_name("nbval_sanitize_elsewhere.cfg")
+    monkeypatch.setattr(refresh_outputs, "SANITIZE", elsewhere)
+    stored = nbformat.read(chapter, as_version=4)
+    assert refresh_outputs.matters(notebook) == refresh_outputs.matters(stored)
+
+
 @pytest.mark.skipif(multiprocessing.get_all_start_methods() == ["spawn"], reason="this platform has no other")
 def test_new_user_without_spawn(run_all: RunAll) -> None:
     notebook, failure = run_all(LIMIT.format(names=("fork",)))
