@@ -28,7 +28,13 @@ _failed = pytest.StashKey[bool]()
 # The files that take longest, in this order: one that began late would keep the others' workers waiting.
 _FIRST = (
     *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_kernel_faults.py"),
-    *("test_refresh_outputs.py", "test_run_script.py", "test_xray.py", "test_experiment_workers.py"),
+    *(
+        "test_check_machine.py",
+        "test_refresh_outputs.py",
+        "test_run_script.py",
+        "test_xray.py",
+        "test_experiment_workers.py",
+    ),
     *("06-pitfalls.ipynb", "05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb"),
     "test_notebooks.py",
 )
