@@ -180,14 +180,14 @@ def test_progress_goes_up_to_the_number_of_messages(panel: Panel) -> None:
 
 def test_picture_grows_while_a_run_goes_on(fonts: None, nothing_left: Path) -> None:
     """And costs a tenth of a processor at most; the last picture is the one that draw() makes."""
-    panel = Panel(QueuePlaces(messages=250, pause=20))  # five seconds
+    panel = Panel(QueuePlaces(messages=500, pause=20))  # ten seconds: a busy machine draws less often
     pictures: list[str] = []
     panel.picture.observe(lambda change: pictures.append(change["new"]), "alt")
     run(panel)
     *grown, last = pictures
     got = [int(re.findall(r"were put, ([\d,]+) got", page)[0]) for page in grown]
     assert len(got) >= 2
-    assert got[0] < got[-1] <= 250
+    assert got[0] < got[-1] <= 500
     assert last == draw(panel.result).alt
     assert panel.picture.svg == draw(panel.result).svg
 
