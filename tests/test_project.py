@@ -181,7 +181,7 @@ def test_the_readme_shows_a_picture_and_says_what_is_on_it() -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "TEACHING.md"])
 def test_the_page_links_to_files_that_are_there(page: str) -> None:
-    assert broken_links(read(page), ROOT) == []
+    assert broken_links(read(page), ROOT / page) == []
 
 
 @pytest.mark.parametrize("needle", HOSTS + MACHINE_PATHS)

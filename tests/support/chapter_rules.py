@@ -43,6 +43,9 @@ CONNECTION_PROPERTIES = ("closed", "readable", "writable")
 OPENING = ("What you'll do", "What you'll learn", "What you'll need", "Time")
 CLOSING = ("Recap", "Check yourself", "Next")
 LONGEST_CELL = 15  # lines of code: what a reader takes in at once
+LONGEST_CHAPTER = 45  # minutes, counted
+MOST_WORDS = 2_700
+FOR_LOOKING_UP = {"06-pitfalls"}  # nobody reads it from end to end: it has no bound
 
 
 # A call of the method with these arguments may wait for ever. (A poll or a wait before it bounds a recv.)
@@ -221,8 +224,24 @@ def names_no_machine(chapter: Chapter) -> Iterator[str]:
 
 def links_to_what_is_there(chapter: Chapter) -> Iterator[str]:
     for text in chapter.markdown:
-        for address in broken_links(text, chapter.path.parent):
-            yield f"no file for the link {address!r}"
+        for address in broken_links(text, chapter.path):
+            yield f"nothing is there for the link {address!r}"
+
+
+def keeps_to_its_hour(chapter: Chapter) -> Iterator[str]:
+    """Words are read at 180 a minute; a cell that is run, and a prediction, take half a minute each."""
+    text = "\n".join(chapter.markdown)
+    words = len(text.split())
+    minutes = round(words / 180 + (len(chapter.code) + text.count("**Predict")) / 2)
+    said = re.search(r"^\*\*Time\.\*\* (\d+) minutes", text, re.MULTILINE)
+    if said is None or int(said[1]) != minutes:
+        yield f"its Time says {said and said[1]} minutes where {minutes} are counted"
+    if chapter.path.stem in FOR_LOOKING_UP:
+        return
+    if minutes > LONGEST_CHAPTER or words > MOST_WORDS:
+        yield f"{words} words and {minutes} minutes are more than {MOST_WORDS} and {LONGEST_CHAPTER}"
+    if minutes > LONGEST_CHAPTER / 2 and "**You may stop here for today.** You can now " not in text:
+        yield "it does not say where a reader may stop for today, and what they can do by then"
 
 
 def shows_each_worker_first(chapter: Chapter) -> Iterator[str]:
@@ -286,10 +305,13 @@ CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     calls_nothing_easy,
     names_no_machine,
     links_to_what_is_there,
+    keeps_to_its_hour,
     shows_each_worker_first,
 )
 OF_SOLUTIONS = tuple(
-    check for check in CHECKS if check not in (opens_and_closes_as_every_chapter, shows_each_worker_first)
+    check
+    for check in CHECKS
+    if check not in (opens_and_closes_as_every_chapter, keeps_to_its_hour, shows_each_worker_first)
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -43,8 +44,8 @@ def images(markdown: str) -> list[tuple[str, str]]:
     return found + _Tags(text).images
 
 
-def broken_links(markdown: str, folder: Path) -> list[str]:
-    """Return the addresses, of links and pictures, that name a file that isn't there."""
+def broken_links(markdown: str, page: Path) -> list[str]:
+    """Return the addresses, of links and pictures, that name a file, or a heading in it, that isn't there."""
     text = without_code(markdown)
     tags = _Tags(text)
     addresses = [address for _, _, address in _LINK.findall(text)]
@@ -52,10 +53,23 @@ def broken_links(markdown: str, folder: Path) -> list[str]:
     broken = []
     for address in addresses:
         parts = urlsplit(address)
-        local = not parts.scheme and not parts.netloc and parts.path
-        if local and not (folder / unquote(parts.path)).exists():
+        if parts.scheme or parts.netloc:
+            continue
+        file = page.parent / unquote(parts.path) if parts.path else page
+        if not file.exists() or (parts.fragment and unquote(parts.fragment) not in anchors(file)):
             broken.append(address)
     return broken
+
+
+def anchors(page: Path) -> set[str]:
+    """Return how a link names each heading of a notebook, in JupyterLab, or of a page, on GitHub."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+        found = [words for cell in cells for _, words in headings("".join(cell["source"]))]
+        return {words.replace("`", "").replace(" ", "-") for words in found}
+    found = [re.sub(r"[^\w -]", "", words).lower() for _, words in headings(text)]
+    return {words.replace(" ", "-") for words in found}
 
 
 def headings(markdown: str) -> list[tuple[int, str]]:
