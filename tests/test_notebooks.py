@@ -24,12 +24,14 @@ from chapter_rules import (
     QUEUE_METHODS,
     SOLUTIONS,
     Chapter,
+    keeps_to_its_hour,
     read,
     uses_in_compared_cells,
 )
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbval.plugin import get_sanitize_patterns
+from prose import broken_links
 
 from ipc_helpers.workers import pipe_workers, queue_workers
 
@@ -107,6 +109,7 @@ def chapter_of(*sources: str, **first: Any) -> Chapter:
     """Return a chapter with a title and these code cells; the first has these outputs or tags."""
     cells = [new_code_cell(source, **({} if number else first)) for number, source in enumerate(sources)]
     text = f"Simply see {MACHINE[0]} ![](absent.png)\n\n### A heading"
+    text += "\n\n| The fact | Shown under |\n| --- | --- |\n| One | Another heading |\n"
     return Chapter(QUEUE_CHAPTER, new_notebook(cells=[new_markdown_cell(text), *cells]))
 
 
@@ -121,6 +124,46 @@ def test_a_check_finds_what_breaks_its_rule(check: Callable[[Chapter], Iterator[
         ],
     )
     assert list(check(wrong))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("**Time.** 2 minutes to read." + " word" * 355, 0),
+        ("**Time.** 9 minutes to read." + " word" * 355, 1),
+        ("**Time.** 45 minutes to read." + " **Predict.** word" * 89, 1),
+        (
+            "**Time.** 45 minutes. **You may stop here for today.** You can now read." + " **Predict.**" * 89,
+            0,
+        ),
+        ("**Time.** 16 minutes to read." + " word" * 2_796, 1),
+        (
+            "**Time.** 46 minutes. **You may stop here for today.** You can now read." + " **Predict.**" * 91,
+            1,
+        ),
+    ],
+)
+def test_a_chapter_is_read_within_its_hour(text: str, wrong: int) -> None:
+    chapter = Chapter(QUEUE_CHAPTER, new_notebook(cells=[new_markdown_cell(text)]))
+    assert len(list(keeps_to_its_hour(chapter))) == wrong
+
+
+@pytest.mark.parametrize(
+    ("address", "broken"),
+    [
+        ("02-queue.ipynb", False),
+        ("02-queue.ipynb#Join-after-you-get", False),
+        ("02-queue.ipynb#Join-before-you-get", True),
+        ("#Next", False),
+        ("#Previous", True),
+        ("../README.md#when-something-goes-wrong", False),
+        ("../README.md#When-something-goes-wrong", True),
+        ("absent.ipynb", True),
+        ("https://docs.python.org/3/#absent", False),
+    ],
+)
+def test_a_link_leads_to_a_heading_that_is_there(address: str, broken: bool) -> None:
+    assert bool(broken_links(f"[words]({address})", QUEUE_CHAPTER)) == broken
 
 
 def test_a_method_that_is_not_called_in_a_compared_cell_is_found_out() -> None:

@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from prose import broken_links, images
+from prose import anchors, broken_links, images
 
 ROOT = Path(__file__).resolve().parent.parent
 LAB, TESTS = "uv run jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb", "uv run pytest"
@@ -182,6 +182,20 @@ def test_the_readme_shows_a_picture_and_says_what_is_on_it() -> None:
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "TEACHING.md"])
 def test_the_page_links_to_files_that_are_there(page: str) -> None:
     assert broken_links(read(page), ROOT / page) == []
+
+
+def test_the_guide_for_teachers_names_headings_that_are_there() -> None:
+    cells = re.findall(r"\| (\d\d, [^|]+) (?=\|)", read("TEACHING.md"))
+    assert len(cells) > 20
+    missing = []
+    for part in (part for cell in cells for part in cell.split("; ")):
+        if begins := re.match(r"(\d\d), ", part):
+            (chapter,) = (ROOT / "notebooks").glob(f"{begins[1]}-*.ipynb")
+        name = part.removeprefix(begins[0] if begins else "")
+        other = re.match(r"Labs? \d|all but ", name)
+        if not other and name.replace("`", "").replace(" ", "-") not in anchors(chapter):
+            missing.append(f"{chapter.stem}: {name}")
+    assert missing == []
 
 
 @pytest.mark.parametrize("needle", HOSTS + MACHINE_PATHS)

@@ -228,6 +228,18 @@ def links_to_what_is_there(chapter: Chapter) -> Iterator[str]:
             yield f"nothing is there for the link {address!r}"
 
 
+def recaps_what_it_has(chapter: Chapter) -> Iterator[str]:
+    """A table that says where each fact was shown names headings of this chapter."""
+    words = {words for text in chapter.markdown for _, words in headings(text)}
+    for text in chapter.markdown:
+        for table in re.findall(r"^\|.*\| Shown under \|\n\|.*\|\n((?:\|.*\|\n?)+)", text, re.MULTILINE):
+            for row in table.splitlines():
+                for name in row.strip("| ").rpartition(" | ")[2].split("; "):
+                    lab = re.match(r"Labs? \d+", name)
+                    if not lab and "](" not in name and name not in words:
+                        yield f"no heading {name!r}, where a fact is said to be shown"
+
+
 def keeps_to_its_hour(chapter: Chapter) -> Iterator[str]:
     """Words are read at 180 a minute; a cell that is run, and a prediction, take half a minute each."""
     text = "\n".join(chapter.markdown)
@@ -306,6 +318,7 @@ CHECKS: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     names_no_machine,
     links_to_what_is_there,
     keeps_to_its_hour,
+    recaps_what_it_has,
     shows_each_worker_first,
 )
 OF_SOLUTIONS = tuple(
