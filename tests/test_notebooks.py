@@ -131,7 +131,7 @@ def test_a_check_finds_what_breaks_its_rule(check: Callable[[Chapter], Iterator[
     [
         ("**Time.** 2 minutes to read." + " word" * 355, 0),
         ("**Time.** 9 minutes to read." + " word" * 355, 1),
-        ("**Time.** 45 minutes to read." + " **Predict.** word" * 89, 1),
+        ("**Time.** 45 minutes to read." + " **Predict.** word" * 88, 1),
         (
             "**Time.** 45 minutes. **You may stop here for today.** You can now read." + " **Predict.**" * 89,
             0,
