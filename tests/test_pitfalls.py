@@ -291,7 +291,7 @@ def put_late(messages: Any, fruit: str) -> None:
 def test_parent_that_looks_notices_each_end(
     worker: Callable[..., None], returned: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lab 15's fix looped for ever beside a child that ended well, and lost what came before a failure."""
+    """Lab 15's fix looped forever beside a child that ended well, and lost what came before a failure."""
     monkeypatch.setattr(pitfall_workers, "put_price", worker)  # which a forked child finds
     fork = multiprocessing.get_context("fork")
     diagnosis = diagnose(pitfall_workers.get_price_or_notice, fork, "pears", deadline=30, start_method="fork")
@@ -355,7 +355,7 @@ def test_any_failure_of_a_task_is_an_answer() -> None:
 
 @pytest.mark.parametrize("worker", [pitfall_workers.read_each, pitfall_workers.read_each_or_say_why])
 def test_each_message_of_a_joinable_queue_is_done(worker: Callable[..., None]) -> None:
-    """The None at the end, too: a join() after it would wait for ever."""
+    """The None at the end, too: a join() after it would wait forever."""
     tasks: Any = queue.Queue()  # of threads: with the same methods, and its count to look at
     tasks.put("5")
     tasks.put(None)

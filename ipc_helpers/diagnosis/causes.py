@@ -21,8 +21,8 @@ class Conclusion(NamedTuple):
     healthy: bool = False
 
 
-# The rules: each looks for one cause, and yields it in a sentence. The first finding of all counts, so causes
-# stand before what they bring about.
+# The rules: each looks for one cause, and yields it in a sentence. The first conclusion of all counts, so
+# causes stand before what they bring about.
 
 
 def _dropped_message(tree: Tree) -> Iterator[Conclusion]:

@@ -45,7 +45,7 @@ def send_states(ctx: Any, worker: Worker) -> dict[str, Any]:
     queue = ctx.Queue()
     trial = Trial(ctx, worker, queue, ["a", "b", "c"], around=_behind_a_block)
     connection.wait([queue._reader, trial.process.sentinel])
-    trial.is_back(1)  # not for ever: it may wait in join_thread(), until somebody gets
+    trial.is_back(1)  # not forever: it may wait in join_thread(), until somebody gets
     messages = _get_to_the_end(queue)
     trial.is_back()
     return {"messages": messages, "returned": trial.returned}
@@ -115,7 +115,7 @@ def leave(ctx: Any, predict: Worker, worker: Worker) -> dict[str, Any]:
     lost = _get_to_the_end(queue)
     queue = ctx.Queue()
     waits = Trial(ctx, worker, queue, True, around=_behind_a_block)
-    waits.is_back(1)  # not for ever: it may wait in join_thread(), until somebody gets
+    waits.is_back(1)  # not forever: it may wait in join_thread(), until somebody gets
     waits.process.join(timeout=0.3)  # one that does not wait for its feeder thread is gone by now
     kept = _get_to_the_end(queue)
     predicted = Trial(ctx, predict).wait()

@@ -60,7 +60,7 @@ def _judge_send_to_all(seen: Seen, messages: list[Any], returned: Any) -> str:
         raise Mistake(what, hint, "put", last=True)
     if sentinels != CONSUMERS:
         what = f"{counted(sentinels, 'sentinel')} came for {CONSUMERS} consumers"
-        hint = "put None once for each consumer: it takes one out, and waits for ever where there is none"
+        hint = "put None once for each consumer: it takes one out, and waits forever where there is none"
         raise Mistake(what, hint, "put", last=True)
     return f"{len(MESSAGES)} messages came in order, and then a sentinel for each of {CONSUMERS} consumers"
 

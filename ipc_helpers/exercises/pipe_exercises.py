@@ -263,7 +263,7 @@ def _counting_ends(worker: Worker, receivers: dict[str, Any], seconds: float) ->
 
 
 class _SpinsError(BaseException):
-    """Raised in a loop that receives from a pipe which has ended, and would do so for ever."""
+    """Raised in a loop that receives from a pipe which has ended, and would do so forever."""
 
 
 class _CountingEnds:

@@ -49,7 +49,7 @@ class Run:
         """Start the processes, and let all begin once all are ready: the clock measures no start.
 
         With a semaphore, which is released without waiting. Setting an Event waits until each process has
-        woken up, for ever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
+        woken up, forever when one was killed (``multiprocessing.synchronize``, ``Condition.notify``).
         """
         self._group = group
         parts = list(self.experiment.participants(group.context))

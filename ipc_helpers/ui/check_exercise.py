@@ -279,7 +279,7 @@ def _where_it_waits(
             method = "running"
         hint = exercise.hints.get(method) or _HINTS[method]
         if line is not None:
-            where = "was still running" if method == "running" else f"waits in {called}() for ever"
+            where = "was still running" if method == "running" else f"waits in {called}() forever"
             return _wrong(f"{process.name} {where}", hint, line)
         if process.call == "feeder's join":
             what = f"{process.name} can't end: its messages are still to be got"

@@ -197,7 +197,7 @@ def _empty_figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[F
     return figure, parts
 
 
-@lru_cache(maxsize=1)  # to make axes and their ticks anew takes as long as all the rest of a drawing
+@lru_cache(maxsize=1)  # to make axes and their ticks again takes as long as all the rest of a drawing
 def _figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure, and for each column its three axes, one below the other; each row has one scale."""
     figure = new_figure(size)

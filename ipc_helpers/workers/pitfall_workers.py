@@ -1,4 +1,4 @@
-"""Programs of chapter 06, "Break it safely": for each lab one that fails, and one that is mended.
+"""Programs of chapter 06, "Break programs safely": for each lab one that fails, and one that does not.
 
 A program takes the context that its processes are started with. Those that hang do so without a time
 limit, as in real life: run them with ``diagnose``, which ends them at its deadline.

@@ -1,4 +1,4 @@
-"""Get a price that a child looks up, and notice when the child has failed (lab 15, mended)."""
+"""Get a price that a child looks up, and notice when the child has failed (lab 15 without its mistake)."""
 
 import multiprocessing
 import queue

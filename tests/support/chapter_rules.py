@@ -48,7 +48,7 @@ MOST_WORDS = 2_700
 FOR_LOOKING_UP = {"06-pitfalls"}  # nobody reads it from end to end: it has no bound
 
 
-# A call of the method with these arguments may wait for ever. (A poll or a wait before it bounds a recv.)
+# A call of the method with these arguments may wait forever. (A poll or a wait before it bounds a recv.)
 UNBOUNDED = {
     "get": {"", "True", "block=True", "timeout=None"},
     "join": {"", "None", "timeout=None"},

@@ -183,12 +183,12 @@ CASES = {
                 "        try:\n            if task is not None:\n                work(task)\n"
                 "        except ValueError:\n            refused.append(task)\n        tasks.task_done()\n"
                 "    return refused\n",
-                "do_tasks waits in get() for ever. Hint: after None, the sentinel, no message comes",
+                "do_tasks waits in get() forever. Hint: after None, the sentinel, no message comes",
                 "task = tasks.get()",
             ),
             "joins": Mutant(
                 {"    tasks.task_done()\n    return": "    tasks.join()\n    return"},
-                "do_tasks waits in join() for ever. Hint: you are the one who calls task_done()",
+                "do_tasks waits in join() forever. Hint: you are the one who calls task_done()",
                 "tasks.join()",
             ),
             "returns nothing": Mutant(
@@ -251,7 +251,7 @@ CASES = {
             ),
             "never stops": Mutant(
                 {"while producers": "while True"},
-                "in_order waits in get() for ever. Hint: each producer ends with None",
+                "in_order waits in get() forever. Hint: each producer ends with None",
                 "if (message := queue.get()) is None:",
             ),
             "returns": Mutant(

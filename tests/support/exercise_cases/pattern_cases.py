@@ -72,7 +72,7 @@ CASES = {
                     ),
                     "    outbox.put(None)\n": "",
                 },
-                "keep_even waits in get() for ever. Hint: after None, no message comes",
+                "keep_even waits in get() forever. Hint: after None, no message comes",
                 "number = inbox.get()",
             ),
             "a sentinel for each worker": Mutant(
@@ -167,7 +167,7 @@ CASES = {
             ),
             "never returns": Mutant(
                 {"                return\n": "                continue\n"},
-                "answer waits in get() for ever. Hint: after None, the sentinel, no message comes",
+                "answer waits in get() forever. Hint: after None, the sentinel, no message comes",
                 "task = tasks.get()",
             ),
             "joins": Mutant(
@@ -202,7 +202,7 @@ CASES = {
             ),
             "one sentinel": Mutant(
                 {"*[None] * workers": "None"},
-                "run_tasks waits in join() for ever. Hint: a worker ends when it got a None of its own",
+                "run_tasks waits in join() forever. Hint: a worker ends when it got a None of its own",
                 "child.join()",
             ),
             "join before get": Mutant(
@@ -210,7 +210,7 @@ CASES = {
                     "    answers = dict(results.get() for _ in todo)\n": "",
                     "    return [": "    answers = dict(results.get() for _ in todo)\n    return [",
                 },
-                "run_tasks waits in join() for ever. Hint: a worker ends when",
+                "run_tasks waits in join() forever. Hint: a worker ends when",
                 "child.join()",
             ),
             "no sentinel and no join": Mutant(
@@ -234,7 +234,7 @@ CASES = {
             ),
             "waits for a sentinel": Mutant(
                 {"dict(results.get() for _ in todo)": "dict(iter(results.get, None))"},
-                "run_tasks waits in get() for ever. Hint: one result comes for each task",
+                "run_tasks waits in get() forever. Hint: one result comes for each task",
                 "answers = dict(iter(results.get, None))",
             ),
             "until it is empty": Mutant(
@@ -312,17 +312,17 @@ CASES = {
                         "            answers[request] = spare.recv()\n"
                     )
                 },
-                "finish waits in recv() for ever. Hint: nothing comes from a worker that died",
+                "finish waits in recv() forever. Hint: nothing comes from a worker that died",
                 "answers[request] = end.recv()",
             ),
             "waits for the pipe alone": Mutant(
                 {"[end, child.sentinel]": "[end]"},
-                "for ever. Hint: one worker answers and lives on",
+                "forever. Hint: one worker answers and lives on",
                 "connection.wait([end])",
             ),
             "waits for the end alone": Mutant(
                 {"connection.wait([end, child.sentinel])": "child.join()"},
-                "finish waits in join() for ever. Hint: a worker that has answered waits",
+                "finish waits in join() forever. Hint: a worker that has answered waits",
                 "child.join()",
             ),
             "does not wait": Mutant(
@@ -348,7 +348,7 @@ CASES = {
             ),
             "does not ask the spare one": Mutant(
                 {"            spare.send(request)\n": ""},
-                "finish waits in recv() for ever",
+                "finish waits in recv() forever",
                 "answers[request] = end.recv()",
             ),
             "a list": Mutant(

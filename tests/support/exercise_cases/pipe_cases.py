@@ -69,19 +69,19 @@ CASES = {
         mutants={
             "sends all first": Mutant(
                 {"            replies.append(connection": "        replies.append(connection"},
-                "ask waits in send() for ever. Hint: the other process sends its reply before",
+                "ask waits in send() forever. Hint: the other process sends its reply before",
                 "connection.send(request)",
             ),
             "receives first": Mutant(
                 "def ask(connection, requests):\n    replies = []\n    for request in requests:\n"
                 "        replies.append(connection.recv())\n        connection.send(request)\n"
                 "    connection.close()\n    return replies\n",
-                "ask waits in recv() for ever. Hint: after each request comes one reply, and nothing before",
+                "ask waits in recv() forever. Hint: after each request comes one reply, and nothing before",
                 "replies.append(connection.recv())",
             ),
             "receives one more": Mutant(
                 {"    return replies": "        replies.append(connection.recv())\n    return replies"},
-                "ask waits in recv() for ever",
+                "ask waits in recv() forever",
                 "replies.append(connection.recv())",
             ),
             "does not close": Mutant(
@@ -149,12 +149,12 @@ CASES = {
         mutants={
             "leaves its copy open": Mutant(
                 {"    sender.close()\n": ""},
-                "collect waits in recv() for ever. Hint: no message comes, and a pipe ends once each copy",
+                "collect waits in recv() forever. Hint: no message comes, and a pipe ends once each copy",
                 "messages.append(receiver.recv())",
             ),
             "joins first": Mutant(
                 {"    sender.close()\n": "    sender.close()\n    producer.join()\n"},
-                "collect waits in join() for ever. Hint: the process that it joins sends more",
+                "collect waits in join() forever. Hint: the process that it joins sends more",
                 "producer.join()",
             ),
             "does not join": Mutant(
@@ -303,12 +303,12 @@ CASES = {
                 "    for name, receiver in receivers.items():\n        try:\n            while True:\n"
                 "                messages[name].append(receiver.recv())\n"
                 "        except EOFError:\n            pass\n    return messages, []\n",
-                "waits in recv() for ever. Hint: this pipe may be silent while another has a message",
+                "waits in recv() forever. Hint: this pipe may be silent while another has a message",
                 "messages[name].append(receiver.recv())",
             ),
             "no timeout": Mutant(
                 {"connection.wait(list(names), seconds)": "connection.wait(list(names))"},
-                "for ever. Hint: a pipe may stay open and silent: give connection.wait() the seconds",
+                "forever. Hint: a pipe may stay open and silent: give connection.wait() the seconds",
                 "while names and (ready := connection.wait(list(names))):",
             ),
             "spins": Mutant(

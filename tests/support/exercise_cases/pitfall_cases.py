@@ -14,7 +14,7 @@ CASES = {
             ),
             "the seconds as block": Mutant(
                 {"timeout=seconds": "seconds"},
-                "get_or waits in get() for ever. Hint: give get() its timeout by name",
+                "get_or waits in get() forever. Hint: give get() its timeout by name",
                 "return messages.get(seconds)",
             ),
             "does not wait": Mutant(
@@ -64,7 +64,7 @@ CASES = {
             ),
             "no sentinel": Mutant(
                 {"    messages.put(None)\n": ""},
-                "dismiss waits in join() for ever. Hint: the consumer waits for a message",
+                "dismiss waits in join() forever. Hint: the consumer waits for a message",
                 "consumer.join()",
             ),
             "does not join": Mutant(
@@ -96,7 +96,7 @@ CASES = {
         mutants={
             "no limit": Mutant(
                 {"process.join(seconds)": "process.join(timeout=None)"},
-                "exit_codes waits in join() for ever. Hint: one of the processes never ends",
+                "exit_codes waits in join() forever. Hint: one of the processes never ends",
                 "process.join(timeout=None)",
             ),
             "does not wait": Mutant(
@@ -180,7 +180,7 @@ CASES = {
             ),
             "no timeout": Mutant(
                 {"timeout=seconds": ""},
-                "serve, left without tasks, waits in get() for ever. Hint: no task comes any more",
+                "serve, left without tasks, waits in get() forever. Hint: no task comes any more",
                 "task = tasks.get()",
             ),
             "no patience": Mutant(
@@ -251,7 +251,7 @@ CASES = {
         mutants={
             "keeps its copy": Mutant(
                 {"        sender.close()\n": ""},
-                "supervise waits in recv() for ever. Hint: no message comes, and a pipe ends once",
+                "supervise waits in recv() forever. Hint: no message comes, and a pipe ends once",
                 "messages.append(receiver.recv())",
             ),
             "closes before the start": Mutant(
@@ -268,7 +268,7 @@ CASES = {
                     "        sender.close()\n": "        sender.close()\n        producer.join()\n",
                     "        producer.join()\n        if": "        if",
                 },
-                "supervise waits in join() for ever. Hint: the process that it joins sends more",
+                "supervise waits in join() forever. Hint: the process that it joins sends more",
                 "producer.join()",
             ),
             "does not catch the end": Mutant(

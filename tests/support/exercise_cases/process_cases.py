@@ -115,7 +115,7 @@ CASES = {
         mutants={
             "one after the other": Mutant(
                 {START_AND_JOIN: "    for child in children:\n        child.start()\n        child.join()\n"},
-                "count_all waits in join() for ever. Hint: these children wait for each other",
+                "count_all waits in join() forever. Hint: these children wait for each other",
                 "child.join()",
             ),
             "does not join": Mutant(
@@ -194,7 +194,7 @@ CASES = {
         mutants={
             "without a limit": Mutant(
                 {"process.join(timeout=seconds)": "process.join()"},
-                "wait_or_end waits in join() for ever. Hint: this process does not end by itself",
+                "wait_or_end waits in join() forever. Hint: this process does not end by itself",
                 "process.join()",
             ),
             "takes what join returns": Mutant(

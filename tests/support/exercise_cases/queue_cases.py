@@ -56,7 +56,7 @@ CASES = {
                 "def add_up(numbers, results):\n    total = 0\n    while True:\n"
                 "        number = numbers.get()\n        if number is not None:\n"
                 "            total += number\n    results.put(total)\n",
-                "add_up waits in get() for ever. Hint: after None, the sentinel, no message comes",
+                "add_up waits in get() forever. Hint: after None, the sentinel, no message comes",
                 "number = numbers.get()",
             ),
             "adds the sentinel": Mutant(
@@ -95,7 +95,7 @@ CASES = {
                     "    producer.join()\n": "",
                     "    producer.start()\n": "    producer.start()\n    producer.join()\n",
                 },
-                "collect waits in join() for ever. Hint: the process that it joins sends more",
+                "collect waits in join() forever. Hint: the process that it joins sends more",
                 "producer.join()",
             ),
             "does not join": Mutant(
@@ -115,7 +115,7 @@ CASES = {
             ),
             "does not start it": Mutant(
                 {"    producer.start()\n": ""},
-                "collect waits in get() for ever",
+                "collect waits in get() forever",
                 "while (message := queue.get()) is not None:",
             ),
         },
@@ -133,7 +133,7 @@ CASES = {
         mutants={
             "waits": Mutant(
                 {"queue.put_nowait(count)": "queue.put(count)"},
-                "fill waits in put() for ever. Hint: put() waits for room",
+                "fill waits in put() forever. Hint: put() waits for room",
                 "queue.put(count)",
             ),
             "catches another": Mutant(
@@ -166,7 +166,7 @@ CASES = {
         mutants={
             "no timeout": Mutant(
                 {"queue.put(message, timeout=seconds)": "queue.put(message)"},
-                "send_or_give_up waits in put() for ever. Hint: give put() a timeout",
+                "send_or_give_up waits in put() forever. Hint: give put() a timeout",
                 "queue.put(message)",
             ),
             "loses one": Mutant(
