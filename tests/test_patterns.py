@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import multiprocessing
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
+from refresh_outputs import ROOT
 
 from ipc_helpers.group.errors import WorkerError
 from ipc_helpers.group.starting import start_methods
@@ -91,15 +95,6 @@ def test_tasks_are_finished_on_request_and_the_sentinel_too(context: BaseContext
     let_go(tasks)
 
 
-def test_a_task_that_is_forgotten_stays_unfinished(context: BaseContext) -> None:
-    tasks = context.JoinableQueue()
-    tasks.put("forgotten")
-    with WorkerGroup(context, deadline=AMPLE) as group:
-        group.start(pattern_workers.take_and_forget, tasks)
-    tasks.task_done()  # one is left to be said
-    let_go(tasks)
-
-
 def replies_until(context: BaseContext, end: Callable[[Connection[Any, Any]], object]) -> None:
     """Have two requests replied to, then end the service."""
     client, service_end = context.Pipe()
@@ -146,11 +141,61 @@ def test_sentinel_travels_through_the_stages(context: BaseContext) -> None:
     let_go(first, second, third)
 
 
-def test_a_pool_hands_a_queue_to_its_workers_when_they_start(context: BaseContext) -> None:
-    box = context.Queue()
-    with context.Pool(2, pattern_workers.keep, (box,)) as pool:
-        pool.map_async(pattern_workers.put_square_into_kept, range(4)).get(timeout=AMPLE)
-        assert sorted(box.get(timeout=AMPLE) for _ in range(4)) == [0, 1, 4, 9]
-        pool.close()
-        pool.join()
-    let_go(box)
+# The loop that survives its workers, from the chapter's cells.
+
+LOOP = (
+    *("def start(", "def hire(", "def dismiss(", "class Job:"),
+    *("def give_tasks(", "def wait_for_workers(", "def take_answer(", "def run_tasks("),
+)
+
+
+@pytest.fixture
+def loop(context: BaseContext) -> dict[str, Any]:
+    """Return the names that these cells define, without what they do beside."""
+    notebook = nbformat.read(ROOT / "notebooks" / "05-patterns.ipynb", as_version=4)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    found: dict[str, Any] = {"ctx": context}
+    for line in LOOP:
+        (source,) = (cell for cell in cells if line in cell)
+        nodes = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+        body = [node for node in ast.parse(source).body if isinstance(node, nodes)]
+        exec(compile(ast.Module(body, []), line, "exec"), found)
+    return found
+
+
+def crew_of(loop: dict[str, Any], *workers: Any, function: Callable[..., object]) -> dict[Any, Any]:
+    return dict(loop["hire"](worker, function) for worker in workers)
+
+
+def test_the_loop_answers_each_task_though_a_worker_dies(loop: dict[str, Any]) -> None:
+    good, faulty = pattern_workers.answer_requests, pattern_workers.take_and_exit
+    crew = crew_of(loop, faulty, good, good, function=math.sqrt)
+    answers = loop["run_tasks"]([1, 4, 4, 9, threading.Lock(), 16], crew, limit=AMPLE)
+    assert answers[:4] + answers[5:] == [1.0, 2.0, 2.0, 3.0, 4.0]
+    assert "Error" in answers[4]
+    assert loop["dismiss"](crew) == [0, 0]
+
+
+def test_the_loop_goes_on_when_an_idle_worker_has_died(loop: dict[str, Any]) -> None:
+    crew = crew_of(loop, *[pattern_workers.answer_requests] * 2, function=math.sqrt)
+    dead = next(iter(crew.values()))
+    dead.kill()
+    dead.join(AMPLE)
+    assert loop["run_tasks"]([1, 4, 9], crew, limit=AMPLE) == [1.0, 2.0, 3.0]
+    assert loop["dismiss"](crew) == [0]
+
+
+def test_the_loop_tries_a_task_twice_that_takes_too_long(loop: dict[str, Any]) -> None:
+    crew = crew_of(loop, *[pattern_workers.answer_requests] * 3, function=time.sleep)
+    assert loop["run_tasks"]([0, 0, 600], crew, limit=3) == [None, None, "no answer"]
+    assert loop["dismiss"](crew) == [0]
+
+
+def test_the_loop_ends_without_a_crew_and_when_no_task_can_be_pickled(loop: dict[str, Any]) -> None:
+    crew = crew_of(loop, *[pattern_workers.take_and_exit] * 3, function=math.sqrt)
+    assert loop["run_tasks"]([1, 4], crew, limit=AMPLE) == ["no answer", "no answer"]
+    assert loop["run_tasks"]([1], {}, limit=AMPLE) == ["no answer"]
+    crew = crew_of(loop, pattern_workers.answer_requests, function=math.sqrt)
+    refused = loop["run_tasks"]([threading.Lock()] * 2, crew, limit=AMPLE)
+    assert all("Error" in answer for answer in refused)
+    assert loop["dismiss"](crew) == [0]

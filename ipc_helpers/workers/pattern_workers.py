@@ -46,11 +46,6 @@ def finish_on_request(tasks, taken, requests):
             tasks.task_done()
 
 
-def take_and_forget(tasks):
-    """Get one task, and end without a word about it."""
-    tasks.get()
-
-
 def reply(connection, permits):
     """Reply to numbered requests, a permit for each; until None comes or the other end is closed."""
     with suppress(EOFError):
@@ -82,30 +77,6 @@ def stage(inbox, outbox, function):
 def square(number):
     """Return the square."""
     return number * number
-
-
-def put_square(queue, number):
-    """Put the square of a number into a queue that is an argument."""
-    queue.put(square(number))
-
-
-kept = None
-
-
-def keep(queue):
-    """Keep a queue in this process, for the tasks to come."""
-    global kept
-    kept = queue
-
-
-def put_square_into_kept(number):
-    """Put the square of a number into the queue that this process keeps."""
-    kept.put(square(number))
-
-
-def get_simple(queue):
-    """Get one message and return it."""
-    return queue.get()
 
 
 def add_one(memory, start, stop):
