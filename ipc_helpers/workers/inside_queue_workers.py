@@ -4,6 +4,11 @@ from threading import Lock
 from time import monotonic, sleep
 
 
+def get_simple(queue):
+    """Get one message and return it."""
+    return queue.get()
+
+
 def get_when_there(queue, seconds):
     """Get from a SimpleQueue, whose get takes no timeout; return "Empty" when nothing came in time."""
     ends_at = monotonic() + seconds
