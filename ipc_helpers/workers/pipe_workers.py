@@ -11,13 +11,6 @@ def send_one(connection, message):
         connection.send(message)
 
 
-def send_many(sender, count, size):
-    """Send messages of some bytes, one after the other, then close this process's end."""
-    with sender:
-        for _ in range(count):
-            sender.send(bytes(size))
-
-
 def answer(connection):
     """Answer each request with its text in capitals, until the other end is closed; return how many."""
     count = 0
