@@ -316,6 +316,11 @@ class Lane:
     def _operations(self) -> frozenset[int]:
         return frozenset(self.column("operation"))
 
+    @property
+    def seconds(self) -> float:
+        """How long all of its operations took together."""
+        return (sum(self.column("ended")) - sum(self.column("started"))) / 1e9
+
     def only(self, operation: int) -> Lane:
         """Return a lane with the events of one operation alone: SEND, RECEIVE or WRITE."""
         if not self._operations - {operation}:

@@ -14,6 +14,7 @@ from ipc_helpers.experiments.pipe_exchange import PipeExchange
 from ipc_helpers.experiments.process_start import ProcessStart
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
+from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.starting import start_methods
 
@@ -77,6 +78,7 @@ NO_STRINGS = (1, 1.5, None, math.nan, True, ["spawn"])
 NO_CHOICES = [
     *((kind, "start_method", (*NO_STRINGS, "thread", "", "Spawn", "spawn ")) for kind in EXPERIMENTS),
     (WorkerPool, "order", (*NO_STRINGS, 0, ["mixed"], "", "longest", "Mixed")),
+    (StageChain, "slow", (*NO_STRINGS, 0, "", "none", "stage", "Consumer")),
     (PipeExchange, "duplex", (0, 1, "duplex", "True", None, math.nan, [True])),
 ]
 
@@ -114,6 +116,11 @@ TOO_MUCH: list[tuple[type[Experiment], dict[str, int], str]] = [
         for tasks, length, total in ((200, 51, "10.2"), (51, 200, "10.2"), (200, 200, "40"))
     ),
     (
+        StageChain,
+        {"messages": 101, "work": 100},
+        "messages × work must be at most 10 seconds, not 101 × 100 ms = 10.1 seconds: lower messages or work",
+    ),
+    (
         QueuePlaces,
         {"messages": 1_001, "pause": 20},
         "messages × pause must be at most 20 seconds, not 1,001 × 20 ms = 20.02 seconds: lower messages or",
@@ -135,6 +142,7 @@ MOST: list[tuple[type[Experiment], dict[str, int]]] = [
     *((kind, {"messages": 100_000, "payload": size}) for kind in WITH_VOLUME for size in (2_684, 0)),
     *((WorkerPool, {"tasks": tasks, "length": length}) for tasks, length in ((200, 50), (50, 200), (200, 0))),
     (QueuePlaces, {"messages": 1_000, "pause": 20}),
+    *((StageChain, {"messages": messages, "work": work}) for messages, work in ((500, 20), (100, 100))),
 ]
 
 
@@ -180,3 +188,10 @@ def test_description_has_all_numbers() -> None:
     pool = WorkerPool(tasks=1, length=2, unevenness=30, order="longest last", workers=1)
     assert pool.description == "1 task of 2 ms, 30 % uneven, longest last, for 1 worker, spawn"
     assert WorkerPool(unevenness=0).description == "20 tasks of 25 ms, for 4 workers, spawn"
+    assert "25 ms, 50 % uneven, mixed, 5 in a message, for 4 workers" in WorkerPool(chunk=5).description
+    chain = StageChain(messages=1, stages=2, maxsize=3, slow="consumer", work=5)
+    assert chain.description == (
+        "1 message through 2 stages, maxsize=3, 5 ms in the consumer, 1.25 ms elsewhere, spawn"
+    )
+    even = StageChain(maxsize=0, slow="nobody")
+    assert even.description == "40 messages through 3 stages, no bound, 5 ms each, spawn"

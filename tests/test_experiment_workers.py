@@ -19,6 +19,7 @@ from ipc_helpers.experiments.process_start import ProcessStart
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError
+from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.errors import Cancelled, WorkerError
 from ipc_helpers.group.starting import start_methods
@@ -39,6 +40,9 @@ RIGHT = [
     (ProcessStart, {}, "worker", reader_workers.take_a_moment),
     (ProcessStart, {}, "worker", reader_workers.return_something),
     (WorkerPool, {}, "worker", reader_workers.take_tasks),
+    (WorkerPool, {"chunk": 2}, "worker", reader_workers.take_tasks_without_a_loop),
+    (WorkerPool, {}, "producer", reader_workers.put_growing_chunks),
+    (StageChain, {}, "stage", reader_workers.pass_on_in_another_way),
 ]
 BREAKING = [
     (QueueFlow, {}, "producer", reader_workers.lose_one, "of 12 messages 2 were not sent, 0 more than once"),
@@ -83,7 +87,27 @@ BREAKING = [
         "of 12 messages [56] were not (sent|received)",
     ),
     (WorkerPool, {}, "worker", reader_workers.take_one_task, "of 6 tasks 4 were not received"),
-    (WorkerPool, {}, "producer", reader_workers.lose_one, "of 6 tasks 1 were not sent"),
+    (WorkerPool, {"chunk": 2}, "worker", reader_workers.take_one_task, "of 6 tasks 2 were not received"),
+    (WorkerPool, {}, "producer", reader_workers.lose_one_task, "of 6 tasks 1 were not sent"),
+    (StageChain, {}, "stage", reader_workers.drop_one, "^of 12 messages 1 were not sent by stage 1"),
+    (StageChain, {"maxsize": 1}, "consumer", reader_workers.get_three, "consumer returned, and 9 messages"),
+    (StageChain, {"maxsize": 0}, "consumer", reader_workers.get_three, "of 12 messages 9 were not received"),
+    (
+        StageChain,
+        {},
+        "producer",
+        reader_workers.forget_sentinels,
+        "^stage 1 and stage 2 and consumer waited for a message, and each producer had ended: "
+        "a producer puts None once its messages are put$",
+    ),
+    (
+        StageChain,
+        {},
+        "stage",
+        reader_workers.keep_the_sentinel,
+        "^stage 2 and consumer waited for a message, and stage 1 had ended: "
+        "a stage puts None once its messages are put$",
+    ),
     (
         QueueFlow,
         {},
@@ -97,7 +121,7 @@ BREAKING = [
         WorkerPool,
         {},
         "producer",
-        reader_workers.forget_sentinels,
+        reader_workers.forget_workers,
         "worker 1 and worker 2 waited for a message",
     ),
     (
@@ -144,9 +168,13 @@ def test_own_worker_runs_in_place_of_the_series(case: Own, start_method: str) ->
     seen: list[int] = []
     experiment = small(kind, parameters, start_method)
     result = experiment.run(progress=seen.append, deadline=AMPLE, **{role: worker})
-    if worker in (reader_workers.produce_in_threads, reader_workers.take_tasks):
+    if worker in (
+        reader_workers.produce_in_threads,
+        reader_workers.take_tasks,
+        reader_workers.take_tasks_without_a_loop,
+    ):
         assert result.sent == result.received == experiment.steps
-    elif worker is reader_workers.request_in_another_way:
+    elif worker in (reader_workers.request_in_another_way, reader_workers.pass_on_in_another_way):
         checked(result)  # its messages go in another order
     else:
         CHECKED[kind](result)
@@ -206,14 +234,21 @@ def test_own_worker_that_hangs_is_cancelled(
 
 
 @pytest.mark.parametrize(
-    ("worker", "complaint"),
+    ("kind", "worker", "complaint"),
     [
-        (reader_workers.put_something_else, "'hello' is no message: it does not begin with a number"),
-        (reader_workers.put_for_ever, "far more messages went through here than there are"),
+        (WorkerPool, reader_workers.put_bare_tasks, r"\(0, 0.00\d+\) is no list of tasks that begin with a"),
+        (
+            QueueFlow,
+            reader_workers.put_something_else,
+            "'hello' is no message: it does not begin with a number",
+        ),
+        (QueueFlow, reader_workers.put_for_ever, "far more messages went through here than there are"),
     ],
 )
-def test_own_producer_that_puts_what_it_should_not_is_told(worker: Any, complaint: str) -> None:
-    error = ended(WorkerError, small(QueueFlow, {}), complaint, producer=worker)
+def test_own_producer_that_puts_what_it_should_not_is_told(
+    kind: type[Experiment], worker: Any, complaint: str
+) -> None:
+    error = ended(WorkerError, small(kind, {}), complaint, producer=worker)
     assert f"in {worker.__name__}" in error.traceback
 
 
@@ -268,7 +303,7 @@ def test_worker_that_a_child_can_not_import_is_refused(
     kind: type[Experiment], parameters: dict[str, Any], role: str, start_method: str
 ) -> None:
     experiment = kind(**parameters | {"start_method": start_method})
-    for wrong in (lambda *_: None, lambda first, second=None, third=None: None):
+    for wrong in (lambda *_: None, lambda first, *others, third=None: None):
         with pytest.raises(ValueError, match=f"^{role} must be a function that a child can import") as caught:
             experiment.run(**{role: wrong})
         assert "start its cell with %%worker" in str(caught.value)

@@ -8,7 +8,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from experiment_runs import AMPLE, CHECKED, EXPERIMENTS, SOON, checked_flow, checked_places, ended, lane
+from experiment_runs import (
+    AMPLE,
+    CHECKED,
+    EXPERIMENTS,
+    SOON,
+    checked_chain,
+    checked_flow,
+    checked_places,
+    checked_pool,
+    ended,
+    lane,
+)
 
 from ipc_helpers.experiments.parameters import MIB
 from ipc_helpers.experiments.pipe_exchange import PipeExchange
@@ -16,6 +27,7 @@ from ipc_helpers.experiments.process_start import ProcessStart
 from ipc_helpers.experiments.queue_flow import QueueFlow, shares
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError, Result, measured
+from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.errors import Cancelled, DeadlineError
 from ipc_helpers.group.starting import start_methods
@@ -35,6 +47,9 @@ UNDER_EACH_START_METHOD: list[Experiment] = [
     *(ProcessStart(processes=number, argument=size) for number, size in ((1, 0), (1, MIB), (5, 1))),
     *(QueuePlaces(messages=100, maxsize=maxsize, pause=0) for maxsize in (0, 1, 3)),
     *(WorkerPool(**UNEVEN, order=order, workers=3) for order in ("mixed", "longest first", "longest last")),  # type: ignore[arg-type]
+    *(WorkerPool(**UNEVEN, workers=2, chunk=chunk) for chunk in (3, 8)),  # type: ignore[arg-type]
+    StageChain(messages=20, stages=1, maxsize=0, work=4),
+    StageChain(messages=20, stages=3, maxsize=1, work=4),
 ]
 UNDER_ONE: list[Experiment] = [
     *(QueueFlow(messages=400, producers=number, consumers=5 - number) for number in range(1, 5)),
@@ -52,6 +67,15 @@ UNDER_ONE: list[Experiment] = [
     *(WorkerPool(tasks=tasks, length=1, workers=workers) for tasks in (1, 200) for workers in (1, 8)),
     WorkerPool(tasks=8, length=1, workers=8),
     WorkerPool(tasks=200, length=0),
+    *(WorkerPool(tasks=200, length=1, chunk=chunk) for chunk in (7, 50)),
+    WorkerPool(tasks=2, length=1, chunk=50),
+    *(
+        StageChain(messages=8, stages=stages, slow=slow, work=8)
+        for stages in (1, 4)
+        for slow in ("nobody", "producer", "first stage", "last stage", "consumer")
+    ),
+    StageChain(messages=4, stages=2, work=100),
+    *(StageChain(messages=messages, maxsize=maxsize, work=0) for messages in (1, 500) for maxsize in (0, 64)),
 ]
 RUNS = [replace(run, start_method=method) for run in UNDER_EACH_START_METHOD for method in start_methods()]
 
@@ -97,6 +121,27 @@ def test_pause_holds_the_consumer() -> None:
     assert all(after.started - before.ended >= 9_000_000 for before, after in pairwise(gets))
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 8])
+def test_a_chunk_is_done_by_one_worker_task_by_task(chunk: int) -> None:
+    result = checked_pool(WorkerPool(tasks=8, length=10, workers=3, chunk=chunk).run(deadline=AMPLE))
+    producer, *workers = result.lanes
+    puts = [list(event) for event in producer]
+    for before, after in pairwise(puts):
+        is_same_call = before[1] == after[0] == after[1]  # the first task of a chunk has the time of its put
+        assert is_same_call == bool(after[2] % chunk)
+    for worker in workers:
+        numbers = list(worker.column("number"))
+        assert all(set(range(n - n % chunk, n - n % chunk + chunk)) <= set(numbers) for n in numbers)
+
+
+def test_all_wait_for_the_slow_stage_and_it_for_nobody() -> None:
+    result = checked_chain(
+        StageChain(messages=40, stages=3, maxsize=2, slow="first stage", work=8).run(deadline=AMPLE)
+    )
+    shares = [total.seconds_in_calls / total.seconds for total in result.totals]
+    assert min(shares[0], *shares[2:]) > shares[1]
+
+
 CUBES = [80 * (rank**3) / 1296 for rank in range(1, 9)]  # milliseconds; 1296 is the sum of the cubes
 
 
@@ -130,6 +175,8 @@ def test_lengths_of_tasks_keep_their_sum(tasks: int, order: str) -> None:
         PipeExchange(messages=100_000, duplex=True),
         QueuePlaces(messages=200, pause=3),  # whose feeder thread counts for nothing
         WorkerPool(tasks=40, length=20, workers=2),
+        WorkerPool(tasks=40, length=20, workers=2, chunk=20),  # task by task, although in two messages
+        StageChain(messages=80, work=10),
     ],
     ids=lambda experiment: experiment.description,
 )
@@ -164,8 +211,9 @@ def test_cancelled_before_the_run(kind: type[Experiment]) -> None:
         (QueueFlow(messages=100_000, maxsize=1), 0.5, {"producer 1", "consumer 1"}),
         (PipeExchange(messages=100_000, duplex=True), 0.5, {"client", "server"}),
         (WorkerPool(tasks=50, length=200, workers=1), 1, {"producer", "worker 1"}),
+        (StageChain(messages=100, stages=1, work=100), 1, {"producer", "stage 1", "consumer"}),
     ],
-    ids=["QueueFlow", "PipeExchange", "WorkerPool"],
+    ids=["QueueFlow", "PipeExchange", "WorkerPool", "StageChain"],
 )
 def test_deadline_during_the_run(experiment: Experiment, deadline: float, stuck: set[str]) -> None:
     assert {*ended(DeadlineError, experiment, deadline=deadline).stacks} <= stuck
@@ -223,6 +271,27 @@ def test_writes_are_accounted_for_and_are_no_calls() -> None:
         missing = 3 - len(set(numbers))
         with pytest.raises(RuntimeError, match=f"of 3 messages {missing} were not written"):
             measured(Result(QueuePlaces(messages=3), (other, got)))
+
+
+def test_stages_are_accounted_for_and_neither_send_first_nor_receive_at_last() -> None:
+    def passes(name: str, got: tuple[int, ...], put: tuple[int, ...]) -> Lane:
+        return Lane(name, lane(name, RECEIVE, *got).records + lane(name, SEND, *put).records)
+
+    whole = (0, 1, 2)
+    put, got = lane("producer", SEND, *whole), lane("consumer", RECEIVE, *whole)
+    one = passes("stage 1", whole, whole)
+    chain = StageChain(messages=3, stages=2)
+    result = measured(Result(chain, (put, one, passes("stage 2", whole, whole), got)))
+    assert (result.sent, result.received) == (3, 3)
+    assert [(total.sent, total.received) for total in result.totals] == [(3, 0), (3, 3), (3, 3), (0, 3)]
+    assert result.lanes_of(SEND, "stage 1")[0].who == "stage 1"
+    for two, words in (
+        (passes("stage 2", whole, (0, 2)), "of 3 messages 1 were not sent by stage 2, 0 more than once"),
+        (passes("stage 2", (0, 1), (0, 1)), "of 3 messages 1 were not received by stage 2"),
+        (passes("stage 2", whole, (0, 1, 2, 2)), "of 3 messages 0 were not sent by stage 2, 1 more"),
+    ):
+        with pytest.raises(ProtocolError, match=f"^{words}"):
+            measured(Result(chain, (put, one, two, got)))
 
 
 @pytest.mark.parametrize("processes", range(1, 6))

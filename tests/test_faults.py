@@ -27,6 +27,7 @@ from ipc_helpers import (
     QueueFlow,
     QueuePlaces,
     Result,
+    StageChain,
     WorkerError,
     WorkerGroup,
     WorkerPool,
@@ -71,6 +72,7 @@ TARGETS = {
     ),
     "start": Target(ProcessStart(processes=3, argument=2**20), ProcessStart(processes=2), 2, lasts=False),
     "pool": Target(WorkerPool(tasks=50, length=200), WorkerPool(tasks=20, length=1), 5, first=1),
+    "chain": Target(StageChain(messages=100, work=100), StageChain(messages=20, work=1), 5),
 }
 BATCHES = list(product(TARGETS, start_methods()))
 KILLS_IN_A_BATCH = -(-KILLS // len(BATCHES))

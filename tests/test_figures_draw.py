@@ -16,6 +16,7 @@ from ipc_helpers.experiments.process_start import ProcessStart
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
+from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, Lane, Step
 from ipc_helpers.ui.curves import flow_of
@@ -57,8 +58,8 @@ def test_lane_with_both_operations_is_drawn_and_described() -> None:
         "4 messages of 10 bytes, requests and replies over a duplex pipe, spawn. "
         "All were received 100.0 milliseconds after the first send began: 40 messages a second. "
         "At most 1 waited between sent and received, at 10.0 milliseconds. "
-        "client: 2 sent and 2 received, 100% of its time inside send or recv. "
-        "server: 2 sent and 2 received, 100% of its time inside send or recv."
+        "client: 2 sent and 2 received, 20% of its time inside send and 80% inside recv. "
+        "server: 2 sent and 2 received, 42% of its time inside send and 58% inside recv."
     )
 
 
@@ -105,7 +106,7 @@ def test_bands_of_places_stack_up_to_what_waits() -> None:
     flow = flow_of(waiting_at_places())
     moments = [10.5, 16, 22, 27, 38, 50, 70, 112, 118, 122, 130, 152, 158, 170, 195]
     inside = {
-        place: [int(np.sum(comes <= moment) - np.sum(goes <= moment)) for moment in moments]
+        place.name: [int(np.sum(comes <= moment) - np.sum(goes <= moment)) for moment in moments]
         for place, (comes, goes) in flow.places.items()
     }
     assert inside == {
@@ -115,6 +116,54 @@ def test_bands_of_places_stack_up_to_what_waits() -> None:
     }
     waiting = [flow.depth[flow.times <= moment][-1] for moment in moments]
     assert [sum(counts) for counts in zip(*inside.values(), strict=True)] == waiting
+
+
+def chain_result(maxsize: int) -> Result:
+    """Return a result of 100 ms with a slow stage 2: get by get, its queue has at most 2 messages."""
+
+    def stage(name: str, gets: list[tuple[int, int, int]], puts: list[tuple[int, int, int]]) -> Lane:
+        return Lane(name, lane(name, RECEIVE, gets).records + lane(name, SEND, puts).records)
+
+    lanes = (
+        lane("producer", SEND, [(0, 1, 0), (4, 5, 1), (8, 9, 2), (12, 13, 3)]),
+        stage(
+            "stage 1",
+            [(0, 2, 0), (4, 6, 1), (8, 10, 2), (12, 14, 3)],
+            [(3, 4, 0), (7, 8, 1), (11, 12, 2), (15, 29, 3)],
+        ),
+        # The last put of stage 1 returns before the get that has made room for it.
+        stage(
+            "stage 2",
+            [(0, 5, 0), (25, 30, 1), (50, 51, 2), (75, 76, 3)],
+            [(24, 25, 0), (49, 50, 1), (74, 75, 2), (98, 99, 3)],
+        ),
+        lane("consumer", RECEIVE, [(0, 26, 0), (27, 51, 1), (52, 76, 2), (77, 100, 3)]),
+    )
+    return Result(StageChain(messages=4, stages=2, maxsize=maxsize), lanes)
+
+
+def test_queues_of_a_chain_are_drawn_and_described() -> None:
+    bounded = draw(chain_result(2))
+    assert bounded.alt == (
+        "4 messages through 2 stages, maxsize=2, 20 ms in the last stage, 5 ms elsewhere, spawn. "
+        "All were got 100.0 milliseconds after the first put began: 40 messages a second. "
+        "At most 4 waited between put and got, at 13.0 milliseconds. "
+        "At most 1 in queue 1, 2 in queue 2, 1 in queue 3. "
+        "producer: 4 put, 31% of its time inside put. "
+        "stage 1: 4 put and 4 got, 59% of its time inside put and 28% inside get. "
+        "stage 2: 4 put and 4 got, 4% of its time inside put and 12% inside get. "
+        "consumer: 4 got, 97% of its time inside get."
+    )
+    assert "3 in queue 2" in draw(chain_result(0)).alt
+    assert {"1", "2", "3", "in queue"} <= set(Drawing(bounded.svg).texts)
+
+
+def test_chains_of_different_lengths_are_drawn_beside_each_other() -> None:
+    short, long = (StageChain(messages=3, stages=stages, work=0).run(deadline=AMPLE) for stages in (1, 4))
+    for pair in ((short, long), (long, short)):
+        texts = Drawing(draw(*pair, Size(546, 646, 18.45)).svg).texts
+        assert {f"stage {number}" for number in range(1, 5)} <= set(texts)
+        assert " 1 2 3 4 5" in " ".join(texts), "the legend has the queues of both"
 
 
 WAY = [
@@ -164,6 +213,7 @@ def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
         QueuePlaces(messages=20, payload=200_000),
         PipeExchange(messages=1),
         PipeExchange(messages=500, duplex=True),
+        *(StageChain(messages=20, stages=stages, maxsize=maxsize) for stages in (1, 4) for maxsize in (0, 2)),
         ProcessStart(processes=1),
         ProcessStart(processes=16, argument=1000),
     ],

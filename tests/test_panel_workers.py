@@ -15,6 +15,7 @@ from ipc_helpers import (
     ProcessStart,
     QueueFlow,
     QueuePlaces,
+    StageChain,
     WorkerPool,
     draw,
 )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         (PipeExchange(messages=20, duplex=True), "server", reader_workers.serve_in_another_way),
         (ProcessStart(processes=2), "worker", reader_workers.take_a_moment),
         (WorkerPool(tasks=4), "worker", reader_workers.take_tasks),
+        (StageChain(messages=4), "stage", reader_workers.pass_on_in_another_way),
     ],
 )
 def test_panel_runs_and_draws_an_own_worker(
@@ -82,9 +84,9 @@ def test_message_that_an_own_worker_loses_is_told(fonts: None, nothing_left: Pat
         (
             WorkerPool(tasks=4, length=5, workers=1),
             "producer",
-            reader_workers.forget_sentinels,
+            reader_workers.forget_workers,
             "worker 1 waited for a message, and each producer had ended",
-            "for _, seconds in iter(queue.get, None):",
+            "for tasks in iter(queue.get, None):",
         ),
         (
             PipeExchange(messages=20, duplex=True),

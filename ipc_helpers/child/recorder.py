@@ -1,7 +1,7 @@
 """What runs a worker of an experiment in its child process, and records the calls that it makes.
 
-A worker gets a real queue, or a real end of a pipe. Only this one object, in this one process, has other
-methods that put and get, or send and recv: they note the time, and leave the work to its own.
+A worker gets real queues, or a real end of a pipe. Only these objects, in this one process, have other
+methods that put and get, or send and recv: they note the time, and leave the work to their own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from _thread import get_ident
 from collections import namedtuple
+from operator import index
 from reprlib import repr as short
 from time import perf_counter_ns
 
@@ -17,7 +18,7 @@ from ipc_helpers.trace import RECEIVE, SEND, WAIT, WRITE, pack_into
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.synchronize import Semaphore
     from typing import Any
@@ -47,7 +48,7 @@ def payload(size: int) -> bytes:
 def run(
     worker: Callable[..., object],
     args: Sequence[Any],
-    record: Callable[[Callable[..., object], Any, Track], Callable[..., object]],
+    record: Callable[[Callable[..., object], Sequence[Any], Track], Callable[..., object]],
     track: Track,
     go: Semaphore | None = None,
     unused: Sequence[Connection[Any, Any]] = (),
@@ -59,10 +60,9 @@ def run(
     worker : callable
         The worker: the series', or the reader's.
     args : sequence
-        What it is called with; what is recorded comes first. Messages become a list of pairs, the number and
-        the payload.
+        What it is called with. Messages become a list of pairs, the number and the payload.
     record : callable
-        One of the functions below: it is called with the worker, its first argument and the track.
+        One of the functions below: it is called with the worker, its arguments and the track.
     track : Track
         Where the records go.
     go : Semaphore, optional
@@ -74,15 +74,15 @@ def run(
     for connection in unused:
         connection.close()
     arguments = [_listed(each) if isinstance(each, Messages) else each for each in args]
-    recorded = record(worker, arguments[0], track)
-    look_with(_looking(arguments[0], track))
+    recorded = record(worker, arguments, track)
+    look_with(_looking(arguments, track))
     if go is not None:
         ready()
         go.acquire()
     recorded(*arguments)
 
 
-def _looking(endpoint: Any, track: Track) -> Callable[[], None]:
+def _looking(arguments: Sequence[Any], track: Track) -> Callable[[], None]:
     """Return what looks whether this process waits, and notes it in the track."""
     main, detect = get_ident(), None
 
@@ -93,7 +93,7 @@ def _looking(endpoint: Any, track: Track) -> Callable[[], None]:
         def tell(since: int) -> None:
             track.note_wait(since, *(stacks.whereabouts(main) if since else ()))
 
-        detect = detect or stacks.WaitDetector(main, lambda: [endpoint], tell)
+        detect = detect or stacks.WaitDetector(main, lambda: arguments, tell)
         detect()
 
     return look
@@ -104,11 +104,12 @@ def _listed(messages: Messages) -> list[tuple[int, bytes]]:
     return [(number, content) for number in messages.numbers]
 
 
-def calls(worker: Callable[..., object], endpoint: Any, track: Track) -> Callable[..., object]:
+def calls(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Callable[..., object]:
     """Record each message that is put or got at a queue, or sent or received at an end of a pipe."""
-    for name, operation in (("put", SEND), ("send", SEND), ("get", RECEIVE), ("recv", RECEIVE)):
-        if hasattr(endpoint, name):
-            setattr(endpoint, name, _recorded(getattr(endpoint, name), operation, track))
+    for endpoint in args:
+        for name, operation in (("put", SEND), ("send", SEND), ("get", RECEIVE), ("recv", RECEIVE)):
+            if hasattr(endpoint, name):
+                setattr(endpoint, name, _recorded(getattr(endpoint, name), operation, track))
     return worker
 
 
@@ -141,7 +142,9 @@ def _recorded(method: Callable[..., Any], operation: int, track: Track) -> Calla
     return call
 
 
-def calls_and_writes(worker: Callable[..., object], queue: Any, track: Track) -> Callable[..., object]:
+def calls_and_writes(
+    worker: Callable[..., object], args: Sequence[Any], track: Track
+) -> Callable[..., object]:
     """Record the calls, and each message that the feeder thread of the queue writes."""
     from ipc_helpers.child.xray import TAKEN, WRITTEN, XRay  # one experiment alone needs it
 
@@ -155,41 +158,99 @@ def calls_and_writes(worker: Callable[..., object], queue: Any, track: Track) ->
         elif step == WRITTEN:
             track.add(cells[WRITE], perf_counter_ns(), message[0], WRITE)
 
-    XRay(queue, on_step)
-    return calls(worker, queue, track)
+    XRay(args[0], on_step)
+    return calls(worker, args, track)
 
 
-def work(worker: Callable[..., object], queue: Any, track: Track) -> Callable[..., object]:
-    """Record how long each message is worked on: from the return of a get to the next call, or to the end."""
-    get_it, cells = queue.get, track.cells
-    task: Any = None
+def chunks(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Callable[..., object]:
+    """Record each task of the lists that are put; the time of a call goes with the first of its tasks."""
+    queue, cells = args[0], track.cells
+    put_it = queue.put
 
-    def finish() -> None:
-        nonlocal task
-        if task is not None:
-            done, task = task, None
-            track.add(cells[RECEIVE], perf_counter_ns(), done[0], RECEIVE)
+    def put(obj: Any, *args: Any, **options: Any) -> None:
+        numbers = [] if obj is None else _numbers(obj)
+        cells[SEND] = started = perf_counter_ns()
+        try:
+            put_it(obj, *args, **options)
+            ended = perf_counter_ns()
+            for number in numbers:
+                track.add(started, ended, number, SEND)
+                started = ended
+        finally:
+            cells[SEND] = 0
+
+    queue.put = put
+    return worker
+
+
+def work(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Callable[..., object]:
+    """Record how long each task of the lists that are got is worked on: up to the next one, or to the end."""
+    queue, cells = args[0], track.cells
+    get_it = queue.get
+    tasks = _Tasks([], track)
 
     def get(*args: Any, **options: Any) -> Any:
-        nonlocal task
-        finish()
-        cells[WAIT] = perf_counter_ns()
+        nonlocal tasks
+        tasks.end(len(tasks.numbers))
+        cells[RECEIVE], cells[WAIT] = 0, perf_counter_ns()
         try:
-            task = get_it(*args, **options)
+            message = get_it(*args, **options)
         finally:
             cells[WAIT] = 0
-        cells[RECEIVE] = 0 if task is None else perf_counter_ns()
-        return task
+        if message is None:
+            return None
+        tasks = _Tasks(message, track)
+        cells[RECEIVE] = perf_counter_ns()
+        return tasks
 
-    def run_and_finish(*args: Any) -> None:
+    def run_and_end(*args: Any) -> None:
         worker(*args)
-        finish()
+        tasks.end(len(tasks.numbers))
+        cells[RECEIVE] = 0
 
     queue.get = get
-    return run_and_finish
+    return run_and_end
 
 
-def whole(worker: Callable[..., object], _: object, track: Track, number: int) -> Callable[..., object]:
+class _Tasks(list["Any"]):
+    """The tasks of one message. One is at work until a loop takes the next, or until all have ended."""
+
+    def __init__(self, tasks: list[Any], track: Track) -> None:
+        super().__init__(tasks)
+        self.numbers = _numbers(tasks)
+        self._track = track
+        self._ended = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for place, task in enumerate(super().__iter__()):
+            self.end(place)
+            yield task
+
+    def end(self, count: int) -> None:
+        """Record that so many of the tasks have ended, unless that is recorded."""
+        cells = self._track.cells
+        while self._ended < count:
+            self._track.add(cells[RECEIVE], now := perf_counter_ns(), self.numbers[self._ended], RECEIVE)
+            cells[RECEIVE] = now
+            self._ended += 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self[:],)
+
+
+def _numbers(message: Any) -> list[int]:
+    """Return the number of each task of a message."""
+    try:
+        if isinstance(message, list):
+            return [index(task[0]) for task in message]
+    except (TypeError, LookupError):
+        pass
+    raise ValueError(f"{short(message)} is no list of tasks that begin with a number each")
+
+
+def whole(
+    worker: Callable[..., object], _: Sequence[Any], track: Track, number: int
+) -> Callable[..., object]:
     """Record the worker's call as a whole, as a message with some number."""
 
     def run_whole(*args: Any) -> None:

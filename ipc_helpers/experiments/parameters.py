@@ -92,7 +92,7 @@ class Role(NamedTuple):
     worker : callable
         The series' own worker.
     takes : tuple of str
-        What it is called with. What it is recorded at comes first.
+        What it is called with: first what it gets from or puts into, and is recorded at.
     does : str
         What it has to do then, "puts each message" for example.
     record : callable
@@ -132,7 +132,7 @@ class Participant(NamedTuple):
     name : str
         What it is called, "producer 1" for example.
     args : tuple
-        What its worker is called with; what it is recorded at comes first.
+        What its worker is called with.
     records : int or None
         How many messages it has to record; None when that follows from what others do.
     number : int or None
@@ -169,6 +169,33 @@ class Labels(NamedTuple):
     done: dict[int, str]
     waiting: str = "waiting"
     long: str = "inside one long call"
+
+
+class Place(NamedTuple):
+    """Where a message is for a while, on its way from who sends it to who receives it.
+
+    Attributes
+    ----------
+    name : str
+        What it is called; empty where it is not shown.
+    where : str
+        The same in a sentence, "in the pipe" for example.
+    operation : int
+        What takes the message away from there: SEND, RECEIVE or WRITE.
+    who : str
+        Which process does that, where it is neither the first of the way nor the last.
+    field : str
+        Which end of the operation is meant: a field of :class:`~ipc_helpers.trace.Event`.
+    most : int
+        How many messages may be there; 0 for no bound.
+    """
+
+    name: str
+    where: str
+    operation: int
+    who: str = ""
+    field: str = "ended"
+    most: int = 0
 
 
 @dataclass(frozen=True)
@@ -224,6 +251,11 @@ class ExperimentParameters(ABC):
     def bytes_each(self) -> int:
         """How many bytes of payload a message has."""
         return 0
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where a message is between sent and received, one place after the other; empty for one alone."""
+        return ()
 
     @abstractmethod
     def participants(self, context: Any) -> Iterator[Participant]:

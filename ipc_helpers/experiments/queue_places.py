@@ -13,6 +13,7 @@ from ipc_helpers.experiments.parameters import (
     Choice,
     Labels,
     Participant,
+    Place,
     Role,
     WholeNumber,
     check_product,
@@ -60,7 +61,12 @@ class QueuePlaces(MessageExperiment):
         For a parameter of the wrong type or out of its range; the message names it.
     """
 
-    labels = Labels("message", {SEND: "put", RECEIVE: "get"}, {SEND: "put", WRITE: "written", RECEIVE: "got"})
+    labels = Labels(
+        "message",
+        {SEND: "put", RECEIVE: "get"},
+        {SEND: "put", WRITE: "written", RECEIVE: "got"},
+        "waiting in",
+    )
     roles: ClassVar = {
         "producer": PRODUCER._replace(record=recorder.calls_and_writes),
         "consumer": Role(
@@ -85,6 +91,15 @@ class QueuePlaces(MessageExperiment):
         """What it does, in words and with its numbers."""
         bound = f"maxsize={self.maxsize:,}" if self.maxsize else "no bound"
         return f"{self._load}, {bound}, a pause of {self.pause} ms after each get, {self.start_method}"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where a message is in the queue."""
+        return (
+            Place("deque", "in the deque", WRITE, field="started"),
+            Place("feeder thread", "with the feeder thread", WRITE),
+            Place("pipe", "in the pipe", RECEIVE),
+        )
 
     def participants(self, context: Any) -> Iterator[Participant]:
         """Yield the producer, then the consumer."""

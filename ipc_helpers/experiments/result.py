@@ -16,6 +16,8 @@ from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_WORDS = {SEND: "sent", RECEIVE: "received", WRITE: "written"}
+
 
 @dataclass(frozen=True)
 class Total:
@@ -95,9 +97,20 @@ class Result:
         """Bytes of payload received a second, first message to last."""
         return self.messages_per_second * self.experiment.bytes_each
 
-    def lanes_of(self, operation: int) -> tuple[Lane, ...]:
-        """Return what the lanes hold of one operation, without those that hold none."""
-        return tuple(part for lane in self.lanes if len(part := lane.only(operation)))
+    def lanes_of(self, operation: int, who: str = "") -> tuple[Lane, ...]:
+        """Return what the lanes hold of one operation, without those that hold none.
+
+        Parameters
+        ----------
+        operation : int
+            SEND, RECEIVE or WRITE.
+        who : str, optional
+            A process, for its lane alone. By default all, but for those that pass messages on: who sends a
+            message is who sends it first, and who receives it is who receives it at last.
+        """
+        on_the_way = {place.who for place in self.experiment.places}
+        lanes = (lane for lane in self.lanes if (lane.who == who if who else lane.who not in on_the_way))
+        return tuple(part for lane in lanes if len(part := lane.only(operation)))
 
     def __repr__(self) -> str:
         ended = ", still running" if self.is_running else ", ended before its end" if self.stopped else ""
@@ -136,19 +149,20 @@ def measured(result: Result) -> Result:
 def mistake(result: Result, first: int = SEND) -> str:
     """Say what is wrong in the books of a run, from some operation on; empty when nothing is.
 
-    The numbers sent, those received, and those written where the experiment records writes, have to be 0 to
-    ``steps`` - 1, each once.
+    The numbers sent, those received, and those of what is recorded on the way, have to be 0 to ``steps`` - 1,
+    each once.
     """
     total = result.experiment.steps
     expected = Counter(range(total))
-    for operation, word in ((SEND, "sent"), (RECEIVE, "received"), (WRITE, "written")):
-        lanes = result.lanes_of(operation)
+    on_the_way = [(place.operation, place.who) for place in result.experiment.places]
+    for operation, who in dict.fromkeys([(SEND, ""), *on_the_way, (RECEIVE, "")]):
+        lanes = result.lanes_of(operation, who)
         numbers = Counter(chain.from_iterable(lane.column("number") for lane in lanes))
-        is_counted = operation >= first and operation in result.experiment.labels.done
-        if is_counted and numbers != expected:
+        if operation >= first and numbers != expected:
             missing, repeated = len(expected - numbers), sum(count > 1 for count in numbers.values())
+            words = f"{_WORDS[operation]} by {who}" if who else _WORDS[operation]
             things = plural_of(result)
-            return f"of {total:,} {things} {missing:,} were not {word}, {repeated:,} more than once"
+            return f"of {total:,} {things} {missing:,} were not {words}, {repeated:,} more than once"
     return ""
 
 
@@ -169,6 +183,6 @@ def _seconds(first: Sequence[Lane], last: Sequence[Lane]) -> float:
 def _total(lane: Lane, size: int) -> Total:
     sends, receives = lane.only(SEND), lane.only(RECEIVE)
     parts = [part for part in (sends, receives) if len(part)]
-    in_calls = sum(sum(part.column("ended")) - sum(part.column("started")) for part in parts) / 1e9
+    in_calls = sum(part.seconds for part in parts)
     payload_bytes = (len(sends) + len(receives)) * size
     return Total(lane.who, len(sends), len(receives), payload_bytes, _seconds(parts, parts), in_calls)

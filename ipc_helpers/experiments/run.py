@@ -6,6 +6,7 @@ import re
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +126,15 @@ class Run:
             return f"{_names(self._receivers)} returned, and {missing} were still to come"
         have_ended = all(child.exitcode == 0 for child in self._children[sender])
         if have_ended and all(wait.call.endswith("Queue.get") for wait in waits.values()):
-            words = f"{_names(left)} waited for a message, and each {sender} had ended"
-            return f"{words}: a {sender} puts None for each {receiver} once its {things} are put"
+            stages = [child for role in self.experiment.roles_here[1:-1] for child in self._children[role]]
+            ended = list(takewhile(lambda stage: stage.exitcode == 0, stages))
+            waiting = _names([*stages[len(ended) :], *left])
+            whom, role = f"each {sender}", sender
+            if ended:
+                whom, role = ended[-1].name, self.experiment.roles_here[1]
+            none = "None" if stages else f"None for each {receiver}"
+            words = f"{waiting} waited for a message, and {whom} had ended"
+            return f"{words}: a {role} puts {none} once its {things} are put"
         places = [f"{name} waits in {wait.call}, in the line  {wait.line}" for name, wait in waits.items()]
         return f"nobody can go on: {'; '.join(places)}"
 

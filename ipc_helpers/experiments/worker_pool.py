@@ -21,7 +21,6 @@ from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.workers import (
     pattern_workers,
-    queue_workers,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ _GOLDEN = (5**0.5 - 1) / 2
 @dataclass(frozen=True)
 class WorkerPool(Experiment):
     """A producer puts numbered tasks into one Queue, workers take them one after the other; all are children.
+
+    A message is a list of tasks, and a worker does all of them before it gets the next message.
 
     A task is a sleep: it needs no processor, so the timeline is the same on two cores as on eight. With
     unevenness 0 each takes ``length``. With unevenness 100, the k-th shortest of n tasks takes k³ times
@@ -50,6 +51,8 @@ class WorkerPool(Experiment):
         How much the lengths of the tasks differ, 0 to 100 percent.
     order : {"mixed", "longest first", "longest last"}
         In which order they are put.
+    chunk : int
+        How many tasks go in a message, 1 to 50, as the ``chunksize`` of a pool; the last may have fewer.
     workers : int
         How many processes take tasks, 1 to 8.
     start_method : str
@@ -75,14 +78,16 @@ class WorkerPool(Experiment):
     )
     roles: ClassVar = {
         "producer": Role(
-            queue_workers.produce,
-            ("queue", "tasks", "workers"),
-            "puts each of the tasks, pairs of a number and the seconds it takes, then None for each worker",
+            pattern_workers.put_chunks,
+            ("queue", "tasks", "chunk", "workers"),
+            "puts lists of the tasks, pairs of a number and the seconds it takes, each task once, "
+            "then None for each worker",
+            recorder.chunks,
         ),
         "worker": Role(
             pattern_workers.work,
             ("queue",),
-            "gets tasks until None comes, and does each before it gets the next",
+            "gets lists of tasks until None comes, and does all of a list before it gets the next",
             recorder.work,
         ),
     }
@@ -91,6 +96,7 @@ class WorkerPool(Experiment):
     length: int = parameter(25, WholeNumber(0, 200, "Task length (ms)"))
     unevenness: int = parameter(50, WholeNumber(0, 100, "Unevenness (%)"))
     order: str = parameter("mixed", Choice(("mixed", "longest first", "longest last"), "Order of the tasks"))
+    chunk: int = parameter(1, WholeNumber(1, 50, "Tasks in a message"))
     workers: int = parameter(4, WholeNumber(1, 8, "Workers"))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
 
@@ -102,8 +108,9 @@ class WorkerPool(Experiment):
     def description(self) -> str:
         """What it does, in words and with its numbers."""
         uneven = f", {self.unevenness} % uneven, {self.order}" if self.unevenness else ""
+        chunks = f", {self.chunk} in a message" if self.chunk > 1 else ""
         return (
-            f"{counted(self.tasks, 'task')} of {self.length} ms{uneven}, "
+            f"{counted(self.tasks, 'task')} of {self.length} ms{uneven}{chunks}, "
             f"for {counted(self.workers, 'worker')}, {self.start_method}"
         )
 
@@ -126,6 +133,7 @@ class WorkerPool(Experiment):
     def participants(self, context: Any) -> Iterator[Participant]:
         """Yield the producer with all tasks, then the workers."""
         queue = context.Queue()
-        yield Participant("producer", "producer", (queue, list(enumerate(self.lengths)), self.workers))
+        args = queue, list(enumerate(self.lengths)), self.chunk, self.workers
+        yield Participant("producer", "producer", args)
         for index in range(1, self.workers + 1):
             yield Participant("worker", f"worker {index}", (queue,))

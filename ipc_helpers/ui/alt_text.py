@@ -37,22 +37,23 @@ def alt_text(result: Result, flow: Flow) -> str:
             f"At most {peak:,} waited between {sent} and {received}, at {when:,.1f} milliseconds."
         )
     if flow.places:
-        deque, feeder, pipe = (f"{_peak(*gates):,}" for gates in flow.places.values())
-        sentences.append(
-            f"At most {deque} in the deque, {feeder} with the feeder thread, {pipe} in the pipe."
-        )
+        peaks = [f"{_peak(*gates):,} {place.where}" for place, gates in flow.places.items()]
+        sentences.append(f"At most {', '.join(peaks)}.")
     if result.is_running:  # the next picture comes in a moment, and what each did takes long to count
         return " ".join(sentences)
     feeders = {lane.who: len(lane) for lane in result.lanes_of(WRITE)}
     for lane, total in zip(result.lanes, result.totals, strict=True):
         counts = {SEND: total.sent, RECEIVE: total.received}
-        calls = [words.calls[operation] for operation, count in counts.items() if count]
         done = " and ".join(
             f"{count:,} {words.done[operation]}" for operation, count in counts.items() if count
         )
         if total.sent + total.received > 1:
-            share = total.seconds_in_calls / total.seconds
-            done += f", {share:.0%} of its time inside {' or '.join(calls)}"
+            shares = [
+                f"{lane.only(operation).seconds / total.seconds:.0%} inside {words.calls[operation]}"
+                for operation, count in counts.items()
+                if count
+            ]
+            done += f", {' and '.join(shares)}".replace(" inside", " of its time inside", 1)
         if done and total.who in feeders:
             done += f"; its feeder thread wrote {feeders[total.who]:,}"
         end = f"; it {lane.ending}" if result.stopped and lane.ending else ""

@@ -32,6 +32,11 @@ PLACE_STYLES = {  # colour and hatch
     "feeder thread": (COLOURS[WRITE], HATCHES[WRITE]),
     "pipe": ("#E69F00", "---"),
     "get": (COLOURS[RECEIVE], HATCHES[RECEIVE]),
+    "1": ("#56B4E9", ""),
+    "2": ("#CC79A7", "xxx"),
+    "3": ("#E69F00", "---"),
+    "4": ("#009E73", "..."),
+    "5": ("#999999", "|||"),
 }
 STEPS = (1, 2, 5, 10)  # between ticks, with any power of ten
 LINE = 1.3  # from one line of text to the next

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import chain
 from textwrap import wrap
 from time import thread_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import to_rgba
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from ipc_helpers.experiments.parameters import Labels
     from ipc_helpers.experiments.result import Result
@@ -123,25 +124,26 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
     figure, columns = _empty_figure(size, len(results), len(names), max(map(len, names)))
     words = result.experiment.labels
     span = max(flow.span for flow in flows)
-    peak = max(1, *(flow.depth.max(initial=0) for flow in flows))
+    peak = 1
     for (counts, depth, timeline), each, flow, title in zip(columns, results, flows, titles, strict=True):
         _draw_counts(counts, words, flow, size.text)
-        (_draw_places if flow.places else _draw_depth)(depth, flow)
+        peak = max(peak, (_draw_places if flow.places else _draw_depth)(depth, flow))
         _draw_timeline(timeline, each, flow, names, size.text)
         left = counts.bbox.x0 if beside else 0.4 * size.text
         letters = int((counts.bbox.x1 - left) / LETTER / size.text)
         lines = wrap(title, letters, max_lines=2, placeholder=" …")
         top = size.height - 0.2 * size.text
         figure.text(left / size.width, top / size.height, "\n".join(lines), fontsize=size.text, va="top")
-    if flows[0].places:  # once, over both: a column alone may be too narrow for it
-        add_legend(depth, size.text, ncols=len(flows[0].places), loc="upper right", reverse=True)
+    places = max((axes.get_legend_handles_labels()[0] for _, axes, _ in columns), key=len)
+    if places:  # once, over both: a column alone may be too narrow for it
+        add_legend(depth, size.text, handles=places, ncols=len(places), loc="upper right", reverse=True)
     counts, depth, timeline = columns[0]
     counts.set_xlim(-0.01 * span, 1.01 * span)
     counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
-    depth.set_ylim(0, peak * (1.6 if flows[0].places else 1.1))  # room for the legend
+    depth.set_ylim(0, peak * (1.6 if places else 1.1))  # room for the legend
     timeline.set_ylim(len(names) - 0.5, -0.5)
     _label(counts, plural(words.noun), size)
-    _label(depth, "waiting in" if flows[0].places else words.waiting, size)
+    _label(depth, words.waiting, size)
     timeline.set_yticks(range(len(names)), names)
     signs = f"| a {words.noun}; hatched: {words.long}"
     half = len(signs) * LETTER * size.text / 2
@@ -248,7 +250,8 @@ def _draw_counts(axes: Axes, words: Labels, flow: Flow, text: float) -> None:
     add_legend(axes, text, loc="best", ncols=1 if rows_fit else len(flow.done))
 
 
-def _draw_depth(axes: Axes, flow: Flow) -> None:
+def _draw_depth(axes: Axes, flow: Flow) -> int:
+    """Draw how many messages wait; return how many at most."""
     bins = np.clip(np.searchsorted(edges := np.linspace(0, flow.span, BINS), flow.times) - 1, 0, BINS - 1)
     most = np.zeros(BINS)
     first_of_bin = np.flatnonzero(np.diff(bins, prepend=-1))
@@ -256,18 +259,23 @@ def _draw_depth(axes: Axes, flow: Flow) -> None:
     empty = np.setdiff1d(np.arange(BINS), bins)  # nothing happened there: the depth before it stays
     most[empty] = np.append(0, flow.depth)[np.searchsorted(flow.times, edges[empty], side="right")]
     axes.fill_between(edges, most, step="post", color=_DEPTH, alpha=0.55, linewidth=0)
+    return int(most.max())
 
 
-def _draw_places(axes: Axes, flow: Flow) -> None:
-    """Draw how many messages are where, at some moments, the last place at the bottom."""
-    moments = np.linspace(0, flow.span, BINS)
-    below = np.zeros(BINS)
+def _draw_places(axes: Axes, flow: Flow) -> int:
+    """Draw how many messages are where, the last place at the bottom; return how many at most.
+
+    On average of each bin, or a message that passes a place would be seen in one bin by chance, and as long.
+    """
+    edges = np.linspace(0, flow.span, BINS + 1)
+    below = np.zeros(BINS + 1)
     for place, (come, gone) in reversed(flow.places.items()):
-        colour, hatch = PLACE_STYLES[place]
-        inside = np.searchsorted(come, moments, "right") - np.searchsorted(gone, moments, "right")
+        colour, hatch = PLACE_STYLES[place.name]
+        stays = np.diff(_until(come, edges) - _until(gone, edges)) * BINS / flow.span
+        inside = np.append(stays.round(6), 0)  # without what is left of the sums
         some = inside > 0
         axes.fill_between(
-            moments,
+            edges,
             below,
             below + inside,
             where=some | np.roll(some, 1),  # up to the moment at which the last one goes
@@ -276,9 +284,17 @@ def _draw_places(axes: Axes, flow: Flow) -> None:
             edgecolor=colour,  # a line at least, where one message of hundreds would be too thin to see
             hatch=hatch,
             linewidth=1.2,
-            label=place,
+            label=place.name,
         )
         below = below + inside
+    return int(below.max().round())
+
+
+def _until(times: NDArray[Any], moments: NDArray[Any]) -> NDArray[Any]:
+    """Return how long it is from each of some sorted times to a moment after it, all added up."""
+    before = np.searchsorted(times, moments)
+    added: NDArray[Any] = before * moments - np.append(0, np.cumsum(times))[before]
+    return added
 
 
 def _draw_timeline(axes: Axes, result: Result, flow: Flow, names: list[str], text: float) -> None:

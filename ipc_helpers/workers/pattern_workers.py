@@ -74,6 +74,20 @@ def stage(inbox, outbox, function):
     outbox.put(None)
 
 
+def put_slowly(queue, messages, pause):
+    """Put each message, after a pause of some seconds; then the sentinel None."""
+    for message in messages:
+        sleep(pause)
+        queue.put(message)
+    queue.put(None)
+
+
+def take_time(seconds, message):
+    """Take some seconds, and return the message as it is."""
+    sleep(seconds)
+    return message
+
+
 def square(number):
     """Return the square."""
     return number * number
@@ -88,10 +102,19 @@ def add_one(memory, start, stop):
     memory.close()
 
 
+def put_chunks(queue, tasks, chunk, workers):
+    """Put the tasks, in lists of some length; then a sentinel for each worker."""
+    for start in range(0, len(tasks), chunk):
+        queue.put(tasks[start : start + chunk])
+    for _ in range(workers):
+        queue.put(None)
+
+
 def work(queue):
-    """Get tasks until the sentinel None comes; each is a sleep."""
-    for _, seconds in iter(queue.get, None):
-        sleep(seconds)
+    """Get lists of tasks until the sentinel None comes; each task is a sleep."""
+    for tasks in iter(queue.get, None):
+        for _, seconds in tasks:
+            sleep(seconds)
 
 
 # The exercises: a program with a mistake, for the reader to find

@@ -14,6 +14,7 @@ from ipc_helpers.experiments.process_start import ProcessStart
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
+from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Track
 
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 AMPLE = 60.0  # seconds
 SOON = 20.0  # seconds: far more than an end takes
-EXPERIMENTS = (QueueFlow, QueuePlaces, PipeExchange, ProcessStart, WorkerPool)
+EXPERIMENTS = (QueueFlow, QueuePlaces, PipeExchange, ProcessStart, WorkerPool, StageChain)
 
 
 def checked(result: Result) -> Result:
     """Check what is so of every run."""
     experiment = result.experiment
-    sends = [event for lane in result.lanes for event in lane if event.operation == SEND]
-    receives = [event for lane in result.lanes for event in lane if event.operation == RECEIVE]
+    sends = [event for lane in result.lanes_of(SEND) for event in lane]
+    receives = [event for lane in result.lanes_of(RECEIVE) for event in lane]
     sent = {event.number: event for event in sends}
     received = {event.number: event for event in receives}
     assert result.sent == result.received == len(sends) == len(receives) == experiment.steps
@@ -131,12 +132,30 @@ def checked_pool(result: Result) -> Result:
     return result
 
 
+def checked_chain(result: Result) -> Result:
+    """Check what is so of every run of StageChain."""
+    chain = checked(result).experiment
+    assert isinstance(chain, StageChain)
+    count = chain.messages
+    stages = [(f"stage {number + 1}", count, count) for number in range(chain.stages)]
+    assert sums(result) == [("producer", count, 0), *stages, ("consumer", 0, count)]
+    for before, after in pairwise(result.lanes):
+        for put, got in zip(before.only(SEND), after.only(RECEIVE), strict=True):
+            assert put.number == got.number, "each queue keeps the order"
+            assert put.started <= got.ended
+    for lane, seconds in zip(result.lanes[1:-1], chain.seconds[1:-1], strict=True):
+        for got, put in zip(lane.only(RECEIVE), lane.only(SEND), strict=True):
+            assert put.started - got.ended > seconds * 0.9e9 - 20e6, "it worked in between"
+    return result
+
+
 CHECKED = {
     QueueFlow: checked_flow,
     QueuePlaces: checked_places,
     PipeExchange: checked_exchange,
     ProcessStart: checked_start,
     WorkerPool: checked_pool,
+    StageChain: checked_chain,
 }
 
 
@@ -169,6 +188,7 @@ SMALL = {
     PipeExchange: {"messages": 12},
     ProcessStart: {"processes": 2, "argument": 64},
     WorkerPool: {"tasks": 6, "length": 5, "workers": 2},
+    StageChain: {"messages": 12, "stages": 2, "work": 4},
 }
 DUPLEX = {"duplex": True}
 ROLES = [

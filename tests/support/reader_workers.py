@@ -142,14 +142,74 @@ def die_in_consumer(queue: Any, _: float = 0) -> None:
     kill_itself()
 
 
+def put_growing_chunks(queue: Any, tasks: Sequence[Any], _: int, workers: int) -> None:
+    """One task in the first message, two in the second, and so on."""
+    left, size = list(tasks), 1
+    while left:
+        queue.put(obj=left[:size], timeout=30)
+        left, size = left[size:], size + 1
+    produce(queue, (), workers)
+
+
+def lose_one_task(queue: Any, tasks: Sequence[Any], _: int, workers: int) -> None:
+    lose_one(queue, [[task] for task in tasks], workers)
+
+
+def forget_workers(queue: Any, tasks: Sequence[Any], *_: int) -> None:
+    put_each(queue, [list(tasks)])
+
+
+def put_bare_tasks(queue: Any, tasks: Sequence[Any], _: int, workers: int) -> None:
+    produce(queue, tasks, workers)
+
+
 def take_tasks(queue: Any) -> None:
-    for _ in iter(queue.get, None):
-        time.sleep(0.01)
+    for tasks in iter(queue.get, None):
+        for _ in tasks:
+            time.sleep(0.01)
+
+
+def take_tasks_without_a_loop(queue: Any) -> None:
+    """Look at all of them first, and begin from the end."""
+    while (tasks := queue.get(timeout=30)) is not None:
+        assert len([number for number, _ in tasks]) == len(list(tasks)) == len(tasks)
+        while tasks:
+            tasks.pop()
+            time.sleep(0.01)
 
 
 def take_one_task(queue: Any) -> None:
     queue.get()
     time.sleep(0.01)
+
+
+# Stages.
+
+
+def pass_on_in_another_way(inbox: Any, outbox: Any, function: Callable[[Any], Any]) -> None:
+    """Two messages at a time."""
+    is_open = True
+    while is_open:
+        pair = [inbox.get(timeout=30)]
+        if pair[0] is not None:
+            pair.append(inbox.get())
+        is_open = None not in pair
+        for message in pair:
+            outbox.put(obj=message if message is None else (function(message)[0], "done"))
+            if message is None:
+                break
+
+
+def drop_one(inbox: Any, outbox: Any, _: object) -> None:
+    for number, payload in iter(inbox.get, None):
+        if number != 3:
+            outbox.put((number, payload))
+    outbox.put(None)
+
+
+def keep_the_sentinel(inbox: Any, outbox: Any, _: object) -> None:
+    for message in iter(inbox.get, None):
+        outbox.put(message)
 
 
 # Workers at the ends of a pipe.
