@@ -158,6 +158,17 @@ def test_queues_of_a_chain_are_drawn_and_described() -> None:
     assert {"1", "2", "3", "in queue"} <= set(Drawing(bounded.svg).texts)
 
 
+def test_each_hatch_is_seen_on_its_ground() -> None:
+    """So no colour carries a meaning alone."""
+    for picture in (draw(chain_result(2)), draw(waiting_at_places()), draw_journey(WAY)):
+        patterns = re.findall(r"<pattern .*?</pattern>", picture.svg, re.DOTALL)
+        grounds = [re.findall(r'fill="(\S+)"', pattern) for pattern in patterns]
+        lines = [re.findall(r"stroke: ([^;]+);", pattern) for pattern in patterns]
+        assert len(patterns) >= 4
+        assert all(ground != line for ground, line in zip(grounds, lines, strict=True))
+        assert "fill-opacity" not in "".join(re.findall(r"fill: url.*", picture.svg))
+
+
 def test_chains_of_different_lengths_are_drawn_beside_each_other() -> None:
     short, long = (StageChain(messages=3, stages=stages, work=0).run(deadline=AMPLE) for stages in (1, 4))
     for pair in ((short, long), (long, short)):

@@ -38,7 +38,8 @@ class StageChain(Experiment):
     A stage gets a numbered message, works on it, and puts it into the next queue. Work is a sleep: it needs
     no processor, so the timeline is the same on two cores as on eight. One process is slow, and the others
     take a quarter of its time for each message: the producer before its put, a stage between get and put,
-    the consumer after its get. The clock runs from the first put to the last get.
+    the consumer after its get. Queue 1 is before stage 1, and the last one before the consumer. The clock
+    runs from the first put to the last get.
 
     Parameters
     ----------

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from matplotlib.colors import to_rgba
-
 from ipc_helpers.trace import PLACES
 from ipc_helpers.ui.drawing import (
     PLACE_STYLES,
@@ -15,6 +13,7 @@ from ipc_helpers.ui.drawing import (
     as_svg,
     in_drawing_thread,
     new_figure,
+    paler,
     style_axes,
 )
 
@@ -72,7 +71,7 @@ def _draw_journey(steps: list[Step]) -> Picture:
             stay.end - stay.start,
             left=stay.start,
             height=0.32,
-            facecolor=to_rgba(colour, 0.45),
+            facecolor=paler(colour),
             edgecolor=colour,
             hatch=hatch,
         )

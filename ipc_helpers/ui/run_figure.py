@@ -10,7 +10,6 @@ from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ipc_helpers.experiments.parameters import Choice, plural
@@ -31,6 +30,7 @@ from ipc_helpers.ui.drawing import (
     as_svg,
     in_drawing_thread,
     new_figure,
+    paler,
     style_axes,
 )
 
@@ -280,7 +280,7 @@ def _draw_places(axes: Axes, flow: Flow) -> int:
             below + inside,
             where=some | np.roll(some, 1),  # up to the moment at which the last one goes
             step="post",
-            facecolor=to_rgba(colour, 0.55),
+            facecolor=paler(colour),
             edgecolor=colour,  # a line at least, where one message of hundreds would be too thin to see
             hatch=hatch,
             linewidth=1.2,
