@@ -27,7 +27,7 @@ from lab import (
 )
 from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
-from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, StageChain, WorkerPool
+from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, StageChain
 from ipc_helpers.experiments.parameters import WholeNumber
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui.controls import stops
@@ -101,7 +101,9 @@ PLAYS = {
     ),
     "03-pipe": Play(PipeExchange(), (300, 700), "receiver", {"Messages": 100_000, "Payload (bytes)": 2_048}),
     "04-inside-the-queue": Play(QueuePlaces(), (30, 70), "consumer", {"Messages": 1_000, "Pause (ms)": 20}),
-    "05-patterns": Play(StageChain(), (20, 60), "stage 1", {"Messages": 400, "Work of the slow one (ms)": 25}),
+    "05-patterns": Play(
+        StageChain(), (20, 60), "stage 1", {"Messages": 400, "Work of the slow one (ms)": 25}
+    ),
 }
 WITHOUT_PANEL = ("06-pitfalls",)
 

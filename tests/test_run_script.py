@@ -148,8 +148,8 @@ FAILURES: dict[str, list[dict[str, str]]] = {
     "03_pipe": [
         {"end.send(end.recv().upper())": "raise SystemExit(len(end.recv()))"},
         {"end.send(end.recv().upper())": "end.recv()", "timeout=30": "timeout=1"},
-        {"ready =": "1 / 0  #"},
-        {"ready =": "__import__('os')._exit(1)  #"},
+        {"own_end.send(request)": "1 / 0"},
+        {"own_end.send(request)": "__import__('os')._exit(1)"},
     ],
     "04_inside_the_queue": [
         {"iter(messages.get, None)": "()", "timeout=30": "timeout=1"},

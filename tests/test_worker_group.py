@@ -318,7 +318,7 @@ def test_start_refuses_a_name_twice(context: BaseContext) -> None:
 @pytest.mark.usefixtures("no_start")
 def test_group_is_used_inside_of_its_block_and_once(spawn: BaseContext) -> None:
     group = WorkerGroup(spawn, deadline=AMPLE)
-    outside = "inside of the group's with block"
+    outside = "inside the group's with block"
     with pytest.raises(RuntimeError, match=outside):
         group.start(group_workers.add, 1, 2)
     with group:

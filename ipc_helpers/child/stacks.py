@@ -77,7 +77,7 @@ class CallSite(namedtuple("CallSite", "line own_lines call kind key names within
 
     @property
     def is_writing(self) -> bool:
-        """Whether it is inside of a write into a pipe."""
+        """Whether it is inside a write into a pipe."""
         return not {"_send", "_send_bytes"}.isdisjoint(self.names)
 
     @property
@@ -170,7 +170,7 @@ def threads() -> dict[int, list[FrameType]]:
 def waits_now(main: int, queues: Iterable[Any]) -> list[tuple[FrameType, object]]:
     """Return where each thread is if all wait for other processes; nothing if one may go on.
 
-    That is its innermost frame and, inside of a message, how many bytes are still to be moved.
+    That is its innermost frame and, inside a message, how many bytes are still to be moved.
     """
     stacks = threads()
     stack = stacks.pop(main, [])

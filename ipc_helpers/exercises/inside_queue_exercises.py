@@ -67,7 +67,7 @@ def _judge_send_states(seen: Seen, messages: list[Any], returned: Any) -> str:
         raise Mistake("the first message was an empty list", "add the letter before you put", "put")
     if len(messages) == 1:
         what = f"one message came, {messages[0]!r}"
-        raise Mistake(what, "put after each letter, inside of the loop", "put")
+        raise Mistake(what, "put after each letter, inside the loop", "put")
     hint = "for the letters a, b and c, put ['a'], then ['a', 'b'], then ['a', 'b', 'c']"
     raise Mistake(f"out of the queue came {listed(messages)}", hint, "put")
 

@@ -67,7 +67,7 @@ def _judge_get_or(seen: Seen, alone: Any, served: Any, early: bool) -> str:
 
 
 def dismiss(ctx: Any, worker: Worker) -> dict[str, Any]:
-    """Have a worker end a consumer that waits inside of get, and see whether its queue still works."""
+    """Have a worker end a consumer that waits inside get, and see whether its queue still works."""
     trial = Trial(ctx, worker, ctx, around=_with_consumer)
     trial.wait()
     return trial.noted
@@ -172,7 +172,7 @@ def _judge_serve(seen: Seen, results: list[Any], few: list[Any], returned: Any) 
         raise Mistake(what, "a failure is an answer as well: put it", "put")
     if results == [good, bad]:
         what = "after the task that raised, the worker ended, and the task '4' was not answered"
-        raise Mistake(what, "catch the exception inside of the loop, around one task", "put")
+        raise Mistake(what, "catch the exception inside the loop, around one task", "put")
     if len(results) == 3 and [results[0], results[2]] == [good, late]:
         what = f"for the task that raised came {short(results[1])}"
         hint = "put the task, and the repr of the exception: not every exception can be pickled, a text can"

@@ -69,7 +69,7 @@ class QueueFlow(MessageExperiment):
         "consumer": Role(
             queue_workers.consume,
             ("queue", "producers"),
-            "gets messages until None has come from each producer",
+            "gets messages until as many None have come as there are producers",
         ),
     }
 

@@ -34,7 +34,7 @@ class Total:
     seconds : float
         From the start of its first operation to the end of its last; 0.0 when it had none.
     seconds_in_calls : float
-        The part of it spent inside of the calls that send and receive.
+        The part of it spent inside the calls that send and receive.
     """
 
     who: str

@@ -330,7 +330,7 @@ class WorkerGroup:
 
     def _check_open(self) -> None:
         if self._state != "open":
-            raise RuntimeError("workers are started and waited for inside of the group's with block")
+            raise RuntimeError("workers are started and waited for inside the group's with block")
 
     def _raise_if_ended(self) -> None:
         if self._interrupted:

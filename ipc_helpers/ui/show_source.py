@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+from symtable import symtable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from symtable import SymbolTable
 
 
 class Source:
@@ -114,8 +116,16 @@ def _needed_by(names: list[str], statements: dict[str, ast.stmt]) -> set[str]:
         name = left.pop()
         if name in statements and name not in needed:
             needed.add(name)
-            left += [node.id for node in ast.walk(statements[name]) if isinstance(node, ast.Name)]
+            left += _global_names(symtable(ast.unparse(statements[name]), "<statement>", "exec"))
     return needed
+
+
+def _global_names(table: SymbolTable) -> Iterator[str]:
+    """Yield the names that a statement looks up in its module: a parameter, for one, is none of them."""
+    top = table.get_type() == "module"
+    yield from (name.get_name() for name in table.get_symbols() if top or name.is_global())
+    for inner in table.get_children():
+        yield from _global_names(inner)
 
 
 def _import_lines(node: ast.Import | ast.ImportFrom, names: set[str]) -> list[str]:

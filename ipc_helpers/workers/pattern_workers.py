@@ -48,7 +48,7 @@ def finish_on_request(tasks, taken, requests):
 
 def reply(connection, permits):
     """Reply to numbered requests, a permit for each; until None comes or the other end is closed."""
-    with suppress(EOFError):
+    with suppress(EOFError, OSError):
         for number, text in iter(connection.recv, None):
             if not permits.acquire(timeout=30):
                 raise TimeoutError("no permit came")

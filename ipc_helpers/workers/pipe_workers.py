@@ -17,7 +17,7 @@ def answer(connection):
     while True:
         try:
             request = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return count
         connection.send(request.upper())
         count += 1

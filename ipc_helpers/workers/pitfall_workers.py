@@ -188,12 +188,12 @@ def get_messages(messages):
 
 
 def wait_until_inside_get(messages):
-    """Wait until a process is inside of get, where it holds the queue's lock for readers."""
+    """Wait until a process is inside get, where it holds the queue's lock for readers."""
     gives_up_at = time.monotonic() + 20
     while messages._rlock.acquire(block=False):
         messages._rlock.release()
         if time.monotonic() > gives_up_at:
-            raise TimeoutError("nobody is inside of get")
+            raise TimeoutError("nobody is inside get")
         time.sleep(0.01)
 
 

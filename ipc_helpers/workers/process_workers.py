@@ -37,7 +37,7 @@ def get_lock(timeout):
 
 
 class Logbook:
-    """Texts that several threads of a process note."""
+    """Notes that several threads of a process take."""
 
     def __init__(self):
         self.lock = threading.Lock()

@@ -47,7 +47,7 @@ def produce(queue, messages, consumers):
 
 
 def consume(queue, producers):
-    """Get messages until a sentinel has come from each producer."""
+    """Get messages until as many sentinels have come as there are producers."""
     while producers:
         message = queue.get()
         if message is None:

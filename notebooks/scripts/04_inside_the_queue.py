@@ -16,7 +16,7 @@ def consume(messages):
 if __name__ == "__main__":  # the child imports this file, and must not start children of its own
     ctx = multiprocessing.get_context("spawn")
     messages = ctx.Queue(maxsize=2)  # a bound: put waits for the consumer, and does not fill the deque
-    messages.cancel_join_thread()  # no feeder thread that waits for room in the pipe keeps a failing parent
+    messages.cancel_join_thread()  # a failing parent does not wait for its feeder thread
     consumer = ctx.Process(target=consume, args=(messages,), daemon=True)  # a failing parent does not wait
     consumer.start()
     try:
@@ -26,5 +26,5 @@ if __name__ == "__main__":  # the child imports this file, and must not start ch
         messages.put(None, timeout=30)  # the sentinel: the consumer ends
     except queue.Full:
         print("nobody gets")
-    consumer.join(timeout=20)  # says that all was got
+    consumer.join(timeout=20)  # then exit code 0 says that all was got
     print("exit code of the consumer:", consumer.exitcode)

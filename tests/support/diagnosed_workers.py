@@ -322,7 +322,7 @@ def a_list_of_queues(ctx: Any) -> None:
 def terminates_a_daemon_in_get(ctx: Any, by_signal: bool) -> None:
     notices = ctx.Queue()
     helper = started(ctx, collect, notices, daemon=True)
-    while not notices._rlock._semlock._is_zero():  # until it is inside of get
+    while not notices._rlock._semlock._is_zero():  # until it is inside get
         time.sleep(0.01)
     if by_signal:
         os.kill(helper.pid, signal.SIGTERM)
