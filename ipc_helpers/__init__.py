@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ipc_helpers.group.worker_group import WorkerGroup as WorkerGroup
     from ipc_helpers.ui.check_exercise import check as check
     from ipc_helpers.ui.check_machine import check_machine as check_machine
+    from ipc_helpers.ui.comparison_figure import draw_comparison as draw_comparison
     from ipc_helpers.ui.drawing import Picture as Picture
     from ipc_helpers.ui.message_journey_figure import draw_journey as draw_journey
     from ipc_helpers.ui.panel import Panel as Panel
@@ -56,6 +57,7 @@ _NAMES = {
     "group.worker_group": "WorkerGroup",
     "ui.check_exercise": "check",
     "ui.check_machine": "check_machine",
+    "ui.comparison_figure": "draw_comparison",
     "ui.drawing": "Picture",
     "ui.message_journey_figure": "draw_journey",
     "ui.panel": "Panel",
