@@ -35,7 +35,13 @@ _FIRST = (
         "test_xray.py",
         "test_experiment_workers.py",
     ),
-    *("06-pitfalls.ipynb", "05-patterns.ipynb", "04-inside-the-queue.ipynb", "02-queue.ipynb"),
+    *(
+        "06-pitfalls.ipynb",
+        "07-pools.ipynb",
+        "05-patterns.ipynb",
+        "04-inside-the-queue.ipynb",
+        "02-queue.ipynb",
+    ),
     "test_notebooks.py",
 )
 

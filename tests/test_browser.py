@@ -104,6 +104,9 @@ PLAYS = {
     "05-patterns": Play(
         StageChain(), (20, 60), "stage 1", {"Messages": 400, "Work of the slow one (ms)": 25}
     ),
+    "07-pools": Play(
+        WorkerPool(), (8, 12), "worker 1", {"Tasks": 200, "Task length (ms)": 50, "Workers": 1}, exact="Tasks"
+    ),
 }
 WITHOUT_PANEL = ("06-pitfalls",)
 

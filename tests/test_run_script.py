@@ -46,6 +46,7 @@ EXPECTED = {
     ],
     "05_patterns": ["[(0, 'ZeroDivisionError'), (1, 12.0), (4, 3.0)]", "ended well: 2"],
     "06_pitfalls": ["apples: 3", "pears: no price, exit code 1"],
+    "07_pools": ["5: (2, 2)", "0: ZeroDivisionError", "4: (3, 0)"],
 }
 TRACEBACKS = {"06_pitfalls": 1}  # of children: lab 15 is about one that fails
 
@@ -105,6 +106,7 @@ HELD = {
     "04_inside_the_queue": ("sum(", f"{SLEEP}\n    sum(", 1),  # parent: in put
     "05_patterns": (", None, None", "", 2),  # children: in get; parent: in join
     "06_pitfalls": ("messages.put(", "time.sleep(1)\n    messages.put(", 1),  # the child ends by itself
+    "07_pools": ("divmod, 12, number", f"eval, {SLEEP!r}", 2),  # children: in a task; parent: in wait
 }
 SAY_SO = f"{IGNORE}; open('up-' + multiprocessing.current_process().name, 'w').close()"
 
@@ -138,6 +140,7 @@ def test_a_signal_leaves_nothing_behind(script: Path, sent: str, tmp_path: Path)
 # Each failure that a chapter lets happen without a precaution, here with it. Limits are a second.
 LAST_PUT, LAST_JOIN = "messages.put(None, timeout=30)", "worker.join(timeout=20)"
 STUCK = {"[fruit])": "[fruit]), time.sleep(99)"}
+STUCK_TASK = {"divmod, 12, number": f"eval, {SLEEP!r}"}
 FAILURES: dict[str, list[dict[str, str]]] = {
     "01_processes": [{"child.join(timeout=limit)": "1 / 0"}, {"child.terminate()": "os._exit(1)"}],
     "02_queue": [
@@ -162,6 +165,13 @@ FAILURES: dict[str, list[dict[str, str]]] = {
         {", None, None": "", LAST_JOIN: "os._exit(1)"},
     ],
     "06_pitfalls": [{"messages.put(": "time.sleep(99), (", "+ 30": "+ 1"}, STUCK | {"print(": "1 / 0  #"}],
+    "07_pools": [
+        {"divmod, 12,": "os._exit,"},
+        {"divmod, 12,": "__import__('sys').exit,"},
+        STUCK_TASK | {"timeout=30": "timeout=1"},
+        STUCK_TASK | {"wait(futures": "1 / 0, (futures"},
+        STUCK_TASK | {"wait(futures": "os._exit(1), (futures"},
+    ],
 }
 
 

@@ -13,19 +13,18 @@ def prepare():
 
 
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
-    executor = ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), prepare)
-    futures = {number: executor.submit(divmod, 12, number) for number in (5, 0, 4)}
-    try:
-        wait(futures.values(), timeout=30)  # a limit for all of them together
-        for number, future in futures.items():
-            if not future.done():
-                print(f"{number}: no result in time")
-            elif error := future.exception():  # BrokenProcessPool: a worker died, and no task goes on
-                print(f"{number}: {type(error).__name__}")
-            else:
-                print(f"{number}: {future.result()}")
-    finally:
-        if not all(future.done() for future in futures.values()):  # too long, or Ctrl-C
-            for worker in multiprocessing.active_children():  # nothing else ends what they do
-                worker.kill()
-        executor.shutdown()
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), prepare) as executor:
+        futures = {number: executor.submit(divmod, 12, number) for number in (5, 0, 4)}
+        try:
+            wait(futures.values(), timeout=30)  # a limit for all of them together
+            for number, future in futures.items():
+                if not future.done():
+                    print(f"{number}: no result in time")
+                elif error := future.exception():  # BrokenProcessPool: a worker died, the pool gave up
+                    print(f"{number}: {type(error).__name__}")
+                else:
+                    print(f"{number}: {future.result()}")
+        finally:
+            if not all(future.done() for future in futures.values()):  # too long, or Ctrl-C
+                for worker in multiprocessing.active_children():  # or the block would wait for them
+                    worker.kill()
