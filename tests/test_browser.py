@@ -27,7 +27,7 @@ from lab import (
 )
 from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
-from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, StageChain
+from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, StageChain, WorkerPool
 from ipc_helpers.experiments.parameters import WholeNumber
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui.controls import stops

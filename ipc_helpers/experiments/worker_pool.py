@@ -1,4 +1,4 @@
-"""Tasks of different lengths for a pool of workers, chapter 05."""
+"""Tasks of different lengths for a pool of workers, chapter 07."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from ipc_helpers.experiments.parameters import (
 )
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND
-from ipc_helpers.workers import (
-    pattern_workers,
-)
+from ipc_helpers.workers import pool_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,14 +76,14 @@ class WorkerPool(Experiment):
     )
     roles: ClassVar = {
         "producer": Role(
-            pattern_workers.put_chunks,
+            pool_workers.put_chunks,
             ("queue", "tasks", "chunk", "workers"),
             "puts lists of the tasks, pairs of a number and the seconds it takes, each task once, "
             "then None for each worker",
             recorder.chunks,
         ),
         "worker": Role(
-            pattern_workers.work,
+            pool_workers.work,
             ("queue",),
             "gets lists of tasks until None comes, and does all of a list before it gets the next",
             recorder.work,

@@ -102,21 +102,6 @@ def add_one(memory, start, stop):
     memory.close()
 
 
-def put_chunks(queue, tasks, chunk, workers):
-    """Put the tasks, in lists of some length; then a sentinel for each worker."""
-    for start in range(0, len(tasks), chunk):
-        queue.put(tasks[start : start + chunk])
-    for _ in range(workers):
-        queue.put(None)
-
-
-def work(queue):
-    """Get lists of tasks until the sentinel None comes; each task is a sleep."""
-    for tasks in iter(queue.get, None):
-        for _, seconds in tasks:
-            sleep(seconds)
-
-
 # The exercises: a program with a mistake, for the reader to find
 
 

@@ -62,3 +62,18 @@ def work_in_steps(steps):
 def add_squares(count):
     """Add up some squares: the more, the longer the task."""
     return sum(number * number for number in range(count))
+
+
+def put_chunks(queue, tasks, chunk, workers):
+    """Put the tasks, in lists of some length; then a sentinel for each worker."""
+    for start in range(0, len(tasks), chunk):
+        queue.put(tasks[start : start + chunk])
+    for _ in range(workers):
+        queue.put(None)
+
+
+def work(queue):
+    """Get lists of tasks until the sentinel None comes; each task is a sleep."""
+    for tasks in iter(queue.get, None):
+        for _, seconds in tasks:
+            sleep(seconds)
