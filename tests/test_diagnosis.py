@@ -69,6 +69,7 @@ CAUSES = {
     programs.left_over: "every process ended by itself, but nobody got 2 messages in the queue 'letters'",
     programs.main_fails: "main raised Empty in 'ctx.Queue().get(timeout=0.01)'",
     programs.leave_main: "main ended with exit code 5",
+    programs.late_for_its_pool: "main waits for a result of a pool that has ended",
     programs.busy: "main was still running in 'all(True for _ in itertools.count())'",
 }
 NEED_SIGKILL = {

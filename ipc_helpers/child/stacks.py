@@ -45,6 +45,9 @@ WAITS = {
     **{f"Connection.{name}": "send" for name in ("send", "send_bytes")},
     **{FEEDERS_JOIN: "feeder", "Process.join": "process", "JoinableQueue.join": "tasks"},
     **dict.fromkeys(("Event.wait", "Condition.wait", "wait"), "others"),
+    # Of a pool that has ended: the threads of one that has not may still bring the result.
+    **{f"{kind}.next": "result" for kind in ("IMapIterator", "IMapUnorderedIterator")},
+    **{f"{kind}.get": "result" for kind in ("ApplyResult", "MapResult")},
 }
 """The calls that wait for another process, for as long as it takes; and a word for what each waits for."""
 

@@ -52,6 +52,16 @@ def _not_importable(tree: Tree) -> Iterator[Conclusion]:
         )
 
 
+def _ended_pool(tree: Tree) -> Iterator[Conclusion]:
+    for process in tree.unfinished:
+        crew = [other for other in tree.others if other.pool and other.parent == process.pid]
+        if process.waits_for == "result" and crew and not any(worker.alive for worker in crew):
+            yield Conclusion(
+                f"{process.name} waits for a result of a pool that has ended",
+                "get all results before the end of the pool's with block",
+            )
+
+
 def _killed(tree: Tree) -> Iterator[Conclusion]:
     killed = [process for process in tree.processes.values() if process.killed]
     # To end a daemon is a way to stop it, unless somebody waits for what it took along.
@@ -230,6 +240,7 @@ def _in_line(line: str) -> str:
 _RULES: tuple[Callable[[Tree], Iterator[Conclusion]], ...] = (
     _dropped_message,
     _not_importable,
+    _ended_pool,
     _killed,
     _raised,
     _left_early,

@@ -348,6 +348,12 @@ def healthy_pool(ctx: Any) -> list[int]:
         return pool.map_async(abs, [-1, -2]).get(timeout=10)
 
 
+def late_for_its_pool(ctx: Any) -> list[int]:
+    with ctx.Pool(1) as pool:
+        answers = pool.imap(abs, itertools.repeat(-1, 1_000))
+    return list(answers)
+
+
 def give_up_late(ctx: Any) -> str:
     try:
         ctx.Queue().get(timeout=1.5)
