@@ -102,14 +102,15 @@ class Mistake(Exception):
 
 
 def line_of(source: str, *names: str, last: bool = False) -> int | None:
-    """Return the line of a cell that calls one of these functions or methods, or defines one.
+    """Return the line of a cell that calls one of these functions or methods, defines one, or opens a block.
 
     Parameters
     ----------
     source : str
         The cell, without ``%%worker``.
     *names : str
-        In the order of preference. "put" stands for put_nowait, too, and "get" for get_nowait.
+        In the order of preference. "put" stands for put_nowait, too, and "get" for get_nowait; "with pool"
+        for a block of this.
     last : bool
         Whether the last such line is meant, and not the first.
 
@@ -128,6 +129,8 @@ def line_of(source: str, *names: str, last: bool = False) -> int | None:
             found.append((called.removesuffix("_nowait"), node.lineno + 1))
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found.append((node.name, node.lineno + 1))
+        elif isinstance(node, ast.With):
+            found += [(f"with {ast.unparse(item.context_expr)}", node.lineno + 1) for item in node.items]
     for name in names:
         if lines := [line for known, line in found if known == name]:
             return max(lines) if last else min(lines)

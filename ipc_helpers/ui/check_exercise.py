@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipc_helpers.ui.worker_cells import WorkerCell
 
 
-CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall")
+CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall", "pool")
 """What the modules of :mod:`ipc_helpers.exercises` begin with, in the order of the chapters."""
 
 _HINTS = {
@@ -275,7 +275,7 @@ def _where_it_waits(
     for process, line in stuck:
         called = process.call.rpartition(".")[2]
         method = _LIKE.get(called, called.partition("_bytes")[0])  # recv_bytes_into() waits like recv()
-        if method not in _HINTS:
+        if method not in _HINTS and method not in exercise.hints:
             method = "running"
         hint = exercise.hints.get(method) or _HINTS[method]
         if line is not None:

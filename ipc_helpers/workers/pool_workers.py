@@ -1,5 +1,6 @@
 """Workers of chapter 07, "Hand tasks to a pool"."""
 
+from concurrent.futures import ProcessPoolExecutor
 from os import getpid
 from time import sleep
 
@@ -77,3 +78,31 @@ def work(queue):
     for tasks in iter(queue.get, None):
         for _, seconds in tasks:
             sleep(seconds)
+
+
+# The exercises: a program with a mistake, for the reader to find
+
+
+class PriceError(Exception):
+    """A text that is no price: with a mistake, for the reader to find."""
+
+    def __init__(self, text, position):
+        super().__init__(f"{text} is no price, see position {position}")
+        self.text, self.position = text, position
+
+
+def read_price_wrongly(text):
+    """Return the number that a text stands for, or raise a PriceError."""
+    if "," in text:
+        raise PriceError(text, text.index(","))
+    return float(text)
+
+
+def read_prices(ctx, texts):
+    """Have one worker read all texts; return their prices, with the name of an exception instead of some."""
+    prices = []
+    with ProcessPoolExecutor(1, mp_context=ctx) as executor:
+        for future in [executor.submit(read_price_wrongly, text) for text in texts]:
+            error = future.exception()
+            prices.append(type(error).__name__ if error else future.result())
+    return prices

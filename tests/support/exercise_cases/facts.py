@@ -12,6 +12,14 @@ DONE = [(4, 5), (9, 4), (-1, 3), (16, 2)]
 ANSWERS = [(4, 2.0), (-1, "ValueError"), ("nine", "TypeError"), (9, 3.0)]
 RUNS = {"failed": None, "failed_runs": [0, 1], "alive": 0}
 SENT = [(number, bytes(100_000)) for number in range(4)]
+PRICE_ERROR = {
+    "name": "PriceError",
+    "text": "3,50",
+    "position": 1,
+    "words": "3,50 is no price, see position 1",
+}
+REPORTS = [(1, 3), (2, 3), (3, 3)]
+KNOWN = {"returned": {"a": "A", "b": "B"}, "alive": 0, "late": 0, "answered": ["a", "b"]}
 
 FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -173,5 +181,40 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
         "06.5",
         {"recovered": SENT, "runs": [0, 1, 2, 3], **RUNS},
         "the third run ended well, and 4 were started. Hint: return as soon",
+    ),
+    (
+        "07.1",
+        {"returned": [2.0, "ValueError", 3.0, "TypeError", 1], "alone": 0},
+        "for 4, -1, 'nine' and 9 came 2.0, 'ValueError', 3.0, 'TypeError', 1. Hint: for each task return",
+    ),
+    (
+        "07.2",
+        {"answers": [[2, 30, 2], [9, 2]], "loads": 2, "messages": []},
+        "for 'book', 'pen', 'lamp', look_up() returned 9, 2. Hint: return the price of the item",
+    ),
+    (
+        "07.3",
+        {"came": [3, PRICE_ERROR, 4], "predicted": (), "program": []},
+        "for '3.50' and '4' came 3, 4. Hint: read_price() was right",
+    ),
+    (
+        "07.3",
+        {"came": [3.5, {**PRICE_ERROR, "name": "NotImplementedError"}, 4.0], "predicted": (), "program": []},
+        "for '3,50' came NotImplementedError. Hint: one part of the cell is still to be written",
+    ),
+    (
+        "07.4",
+        {"returned": {"a": "A"}, "reports": REPORTS, "late": 0},
+        "the worker returned {'a': 'A'}. Hint: return a dictionary, from each task to its answer",
+    ),
+    (
+        "07.5",
+        {"slow": KNOWN, "deadly": {**KNOWN, "returned": {"a": "A"}}},
+        "with the task that kills its worker among them, 'b' had been answered, and the worker returned {",
+    ),
+    (
+        "07.5",
+        {"slow": KNOWN, "deadly": {**KNOWN, "alive": 1}},
+        "1 worker still ran when the function returned. Hint: end the workers",
     ),
 ]
