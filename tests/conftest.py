@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import signal
-import sys
 import tempfile
-import traceback
-from collections import Counter
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,95 +21,10 @@ if TYPE_CHECKING:
 
 _failed = pytest.StashKey[bool]()
 
-# The files that take longest, in this order: one that began late would keep the others' workers waiting.
-_FIRST = (
-    *("test_browser.py", "test_diagnosis.py", "test_exercises.py", "test_kernel_faults.py"),
-    *(
-        "test_check_machine.py",
-        "test_refresh_outputs.py",
-        "test_run_script.py",
-        "test_xray.py",
-        "test_experiment_workers.py",
-    ),
-    *(
-        "06-pitfalls.ipynb",
-        "07-pools.ipynb",
-        "05-patterns.ipynb",
-        "04-inside-the-queue.ipynb",
-        "02-queue.ipynb",
-    ),
-    "test_notebooks.py",
-)
-
-# Since CPython 3.12 a process with threads, as pytest-xdist's are, is warned when it forks. That children
-# come up well all the same is what the tests of that start method show.
-_MAY_FORK = pytest.mark.filterwarnings(
-    "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"
-)
-
 # A shell's background job ignores interrupts, and hands that on to what it starts: to pytest, and from
 # there to the kernels and scripts that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Most tests wait more than they compute, so even two processors have enough for four workers."""
-    return max(4, os.cpu_count() or 1)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; let tests fork.
-
-    As a mark, the filter holds where -W makes errors of warnings as well.
-    """
-    places = {name: place for place, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
-    for item in items:
-        item.add_marker(_MAY_FORK)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Have pytest-xdist keep that order, and nbval know what is different on this system.
-
-    Left alone, pytest-xdist begins with the files that have most tests.
-    """
-    config.option.loadscopereorder = False
-    if sys.platform != "linux":
-        config.option.nbval_sanitize_with = str(Path(__file__).with_name("nbval_sanitize_elsewhere.cfg"))
-    config.pluginmanager.register(_EachException())
-
-
-class _EachException:
-    """Shows each exception of a group that ended a test, where nbval shows how many there are."""
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, BaseExceptionGroup):
-            report.sections.append(("Each", "".join(traceback.format_exception(call.excinfo.value))))
-        return report
-
-
-def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    """Keep compiled modules in pytest's cache where the environment forbids them beside the modules.
-
-    Else each of the hundreds of interpreters that the tests start compiles anew all that it imports.
-    """
-    cache = getattr(config, "cache", None)  # None without pytest's plugin for it
-    if cache is not None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("compiled"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in the closing lines, once for each reason, how many tests were skipped."""
-    reasons = Counter(
-        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
-    )
-    for reason, count in reasons.items():
-        terminalreporter.write_line(f"{count} {'tests' if count > 1 else 'test'} did not run: {reason}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -30,6 +31,7 @@ from chapter_rules import (
 )
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval.kernel import RunningKernel
 from nbval.plugin import get_sanitize_patterns
 from prose import broken_links
 
@@ -37,7 +39,6 @@ from ipc_helpers.workers import pipe_workers, queue_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 ELSEWHERE = refresh_outputs.SANITIZE.with_name("nbval_sanitize_elsewhere.cfg")
 
@@ -238,3 +239,18 @@ def test_nbval_finds_one_altered_character_of_each_kind(tmp_path: Path) -> None:
         alter(cell)
     nbformat.write(notebook, path)
     assert nbval(path) == [*["FAILED", "PASSED"] * 4, "PASSED"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, semaphores have no files to look for")
+def test_kernel_of_nbval_takes_its_semaphores_along(tmp_path: Path) -> None:
+    prefix = f"mp-kept{os.getpid()}"
+    source = f"""import multiprocessing
+multiprocessing.current_process()._config["semprefix"] = "/{prefix}"
+kept = multiprocessing.get_context("spawn").Queue()"""
+    kernel = RunningKernel("python3", str(tmp_path))
+    try:
+        kernel.await_reply(kernel.execute_cell_input(source), timeout=60)
+        assert list(Path("/dev/shm").glob(f"sem.{prefix}-*"))
+    finally:
+        kernel.stop()
+    assert list(Path("/dev/shm").glob(f"sem.{prefix}-*")) == []
