@@ -205,7 +205,7 @@ def test_an_exercise_is_solved_as_a_student_would(desk: tuple[Lab, BrowserContex
         expect(said).to_contain_text(
             "Not yet right, line 4: the numbers came, but no sentinel.", timeout=60_000
         )
-        hint = page.locator("details").filter(has_text="The sentinel is one more put").first
+        hint = page.locator("details").filter(has_text="one more put sends the sentinel").first
         expect(hint.locator("p")).to_be_hidden()
         hint.locator("summary").click()
         expect(hint.locator("p")).to_be_visible()

@@ -102,7 +102,7 @@ SLEEP = "__import__('time').sleep(99)"
 HELD = {
     "01_processes": ("(30, 30, 2)", "(30, 30, 99)", 3),
     "02_queue": ("    while (", f"    {SLEEP}\n    while (", 1),  # child: in its feeder's join
-    "03_pipe": ("    try:", f"    {SLEEP}\n    try:", 1),  # child: in recv
+    "03_pipe": ("        for", f"        {SLEEP}\n        for", 1),  # child: in recv
     "04_inside_the_queue": ("sum(", f"{SLEEP}\n    sum(", 1),  # parent: in put
     "05_patterns": (", None, None", "", 2),  # children: in get; parent: in join
     "06_pitfalls": ("messages.put(", "time.sleep(1)\n    messages.put(", 1),  # the child ends by itself

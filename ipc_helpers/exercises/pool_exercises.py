@@ -174,8 +174,8 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "07.4",
     collect,
-    next="a pool's workers end with its block, and no answer comes after that. Get all answers inside of it",
-    get="a pool's workers end with its block, and no answer comes after that. Get all answers inside of it",
+    next="a pool's workers end with its block, and no answer comes after that. Get all answers inside it",
+    get="a pool's workers end with its block, and no answer comes after that. Get all answers inside it",
     TypeError="report() takes two numbers: how many answers there are by now, and how many there will be",
     ValueError="a pool is closed before it is joined; or what else does the exception say",
 )

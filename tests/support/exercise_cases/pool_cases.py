@@ -262,7 +262,7 @@ CASES = {
                         "    for task, answer in pairs:\n"
                     )
                 },
-                "collect waits in next() for ever. Hint: a pool's workers end with its block",
+                "collect waits in next() forever. Hint: a pool's workers end with its block",
                 "for task, answer in pairs:",
             ),
         },
