@@ -1,4 +1,4 @@
-"""Send tasks to a pool of workers through one queue, and get a result of each through another."""
+"""Send tasks to a pool of workers through one queue, and get a result for each through another."""
 
 import multiprocessing
 import os

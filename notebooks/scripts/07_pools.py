@@ -1,4 +1,4 @@
-"""Hand tasks to a pool of workers; get a result or an error of each, by its name and within a limit."""
+"""Hand tasks to a pool of workers; get a result or an error for each, by its name and within a limit."""
 
 import multiprocessing
 import os
