@@ -10,7 +10,7 @@ from ipc_helpers.diagnosis.observed_processes import Tree, error_in_words, messa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LOOK = "give each wait a limit, and look at the exit code of who should send"
+_LOOK = "give each wait a limit, and look at the exit code of the process that should send"
 
 
 class Conclusion(NamedTuple):

@@ -16,7 +16,7 @@ def consume(messages):
 if __name__ == "__main__":  # the child imports this file, and must not start children of its own
     ctx = multiprocessing.get_context("spawn")
     messages = ctx.Queue(maxsize=2)  # a bound: put waits for the consumer, and does not fill the deque
-    messages.cancel_join_thread()  # a failing parent does not wait for its feeder thread
+    messages.cancel_join_thread()  # the parent does not wait for its feeder thread: it joins the consumer
     consumer = ctx.Process(target=consume, args=(messages,), daemon=True)  # a failing parent does not wait
     consumer.start()
     try:
