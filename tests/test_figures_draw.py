@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.trace import RECEIVE, SEND, Lane, Step
+from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
 from ipc_helpers.ui.curves import flow_of
 from ipc_helpers.ui.drawing import Size
 from ipc_helpers.ui.message_journey_figure import draw_journey
@@ -116,6 +117,18 @@ def test_bands_of_places_stack_up_to_what_waits() -> None:
     }
     waiting = [flow.depth[flow.times <= moment][-1] for moment in moments]
     assert [sum(counts) for counts in zip(*inside.values(), strict=True)] == waiting
+
+
+@pytest.mark.parametrize("count", [3, 5, 10, 12, 25, 50, 125])
+def test_numbers_of_two_axes_do_not_touch(count: int) -> None:
+    """The lower axes' last one and the upper axes' 0."""
+    put = lane("producer", SEND, [(number, number + 1, number) for number in range(count)]).records
+    wrote = lane("producer", WRITE, [(500 + number, 501 + number, number) for number in range(count)]).records
+    got = lane("consumer", RECEIVE, [(1000 + number, 1001 + number, number) for number in range(count)])
+    drawing = Drawing(draw(Result(QueuePlaces(messages=count), (Lane("producer", put + wrote), got))).svg)
+    found = zip(drawing.texts, drawing.rows, strict=True)
+    rows = sorted({row for text, row in found if text.replace(",", "").isdigit()})
+    assert min(below - above for above, below in pairwise(rows)) > 0.9 * max(drawing.heights)
 
 
 def chain_result(maxsize: int) -> Result:

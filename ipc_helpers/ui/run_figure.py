@@ -140,7 +140,9 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
     counts, depth, timeline = columns[0]
     counts.set_xlim(-0.01 * span, 1.01 * span)
     counts.set_ylim(0, max(1, *(each.sent for each in results)) * 1.05)
-    depth.set_ylim(0, peak * (1.6 if places else 1.1))  # room for the legend
+    top = peak * (1.6 if places else 1.1)  # room for the legend
+    last = max(tick for tick in depth.yaxis.get_major_locator().tick_values(0, top) if tick <= top)
+    depth.set_ylim(0, max(top, 1.1 * last))  # so that its label does not touch one of the axes above
     timeline.set_ylim(len(names) - 0.5, -0.5)
     _label(counts, plural(words.noun), size)
     _label(depth, words.waiting, size)
