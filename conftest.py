@@ -76,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _end_kernel(kernel: RunningKernel) -> None:
     kernel.kc.stop_channels()
     kernel.km.shutdown_kernel()  # asks it to end, and kills it only when it does not
+    kernel.km._launch_args["stderr"].close()  # nbval opens it, and forgets it
 
 
 class _EachException:
