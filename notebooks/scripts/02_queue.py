@@ -8,7 +8,7 @@ from threading import Thread
 
 def produce(messages):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     for number in (1, 2, 3):
         messages.put((number, bytes(1_000_000)))
     messages.put(None)  # the sentinel: a queue has no end by itself

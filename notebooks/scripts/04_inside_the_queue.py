@@ -9,7 +9,7 @@ from threading import Thread
 
 def consume(messages):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     sum(len(message) for message in iter(messages.get, None))  # gets until the sentinel comes
 
 

@@ -8,7 +8,7 @@ from threading import Thread
 
 def work(tasks, results):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     for task in iter(tasks.get, None):
         try:
             results.put((task, 12 / task))  # the task beside its result: they come in any order

@@ -9,21 +9,20 @@ from threading import Thread
 
 def prepare():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), prepare) as executor:
-        futures = {number: executor.submit(divmod, 12, number) for number in (5, 0, 4)}
+        futures = {}
         try:
+            futures.update((number, executor.submit(divmod, 12, number)) for number in (5, 0, 4))
             wait(futures.values(), timeout=30)  # a limit for all of them together
             for number, future in futures.items():
-                if not future.done():
-                    print(f"{number}: no result in time")
-                elif error := future.exception():  # BrokenProcessPool: a worker died, the pool gave up
+                try:
+                    print(f"{number}: {future.result(timeout=0)}")
+                except Exception as error:  # its own, TimeoutError, or BrokenProcessPool: a worker died
                     print(f"{number}: {type(error).__name__}")
-                else:
-                    print(f"{number}: {future.result()}")
         finally:
             if not all(future.done() for future in futures.values()):  # too long, or Ctrl-C
                 for worker in multiprocessing.active_children():  # or the block would wait for them
