@@ -6,6 +6,7 @@ import ast
 import contextlib
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -135,6 +136,41 @@ def test_a_signal_leaves_nothing_behind(script: Path, sent: str, tmp_path: Path)
         wait_until(lambda: not still_there(process), "something is left")
     assert process.returncode in (-signal.SIGINT, -signal.SIGTERM)
     assert stderr.count("Traceback") == (sent != "SIGTERM to the parent"), f"more than the parent's: {stderr}"
+
+
+# A random moment is what a reader's Ctrl-C has. Names of its own show what of a script is left.
+MOMENTS = int(os.environ.get("IPC_KILLS", "200")) // 100  # of each script, for each signal
+NAMED = """\
+import multiprocessing.shared_memory
+multiprocessing.current_process()._config["semprefix"] = "/mpNAME"
+multiprocessing.shared_memory._SHM_NAME_PREFIX = "/psmNAME"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is left are files on Linux alone")
+@pytest.mark.timing
+@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGTERM to the parent"])
+@each_script
+def test_a_signal_at_any_moment_leaves_nothing_behind(script: Path, sent: str, tmp_path: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    begin = text.index("\nimport ") + 1
+    for number in range(MOMENTS):
+        name, moment = f"{os.getpid()}-{number}-", random.uniform(0, 1.5)
+        with started(text[:begin] + NAMED.replace("NAME", name) + text[begin:], tmp_path) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(moment)
+            with contextlib.suppress(ProcessLookupError):
+                if sent == "SIGINT to all":
+                    os.killpg(process.pid, signal.SIGINT)
+                else:
+                    process.terminate()
+            process.communicate(timeout=AMPLE)
+            wait_until(
+                lambda p=process: not still_there(p), f"something is left, {sent} after {moment:.3f} s"
+            )
+        left = [file.name for file in Path("/dev/shm").glob(f"*{name}*")]
+        left += [file.name for file in tmp_path.iterdir() if file.name != "script.py"]
+        assert left == [], f"{sent} after {moment:.3f} s"
 
 
 # Each failure that a chapter lets happen without a precaution, here with it. Limits are a second.
