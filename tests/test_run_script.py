@@ -154,8 +154,11 @@ multiprocessing.shared_memory._SHM_NAME_PREFIX = "/psmNAME"
 def test_a_signal_at_any_moment_leaves_nothing_behind(script: Path, sent: str, tmp_path: Path) -> None:
     text = script.read_text(encoding="utf-8")
     begin = text.index("\nimport ") + 1
+    began = time.monotonic()
+    assert run_script(script, AMPLE).exitcode == 0
+    lasts = time.monotonic() - began
     for number in range(MOMENTS):
-        name, moment = f"{os.getpid()}-{number}-", random.uniform(0, 1.5)
+        name, moment = f"{os.getpid()}-{number}-", random.uniform(0, lasts)
         with started(text[:begin] + NAMED.replace("NAME", name) + text[begin:], tmp_path) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(moment)
