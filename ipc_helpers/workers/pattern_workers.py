@@ -51,7 +51,7 @@ def reply(connection, permits):
     with suppress(EOFError, OSError):
         for number, text in iter(connection.recv, None):
             if not permits.acquire(timeout=30):
-                raise TimeoutError("no permit came")
+                raise RuntimeError("no permit came")
             connection.send((number, text.upper()))
 
 

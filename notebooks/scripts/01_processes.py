@@ -9,7 +9,7 @@ from threading import Thread
 
 
 def work(seconds, code):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent; a thread awaits its end:
     Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     time.sleep(seconds)
     sys.exit(code)

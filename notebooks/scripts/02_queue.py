@@ -7,7 +7,7 @@ from threading import Thread
 
 
 def produce(messages):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent; a thread awaits its end:
     Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     for number in (1, 2, 3):
         messages.put((number, bytes(1_000_000)))
