@@ -1,0 +1,95 @@
+"""Workers of chapter 08, "Start and stop a real program"."""
+
+import faulthandler
+import logging
+import signal
+import threading
+import time
+from logging.handlers import QueueHandler
+
+
+class Scale:
+    """A scale that several threads may use, one at a time."""
+
+    def __init__(self, name):
+        self.name = name
+        self.lock = threading.Lock()
+
+    def weigh(self, results):
+        """Put who has weighed something."""
+        with self.lock:
+            results.put(self.name)
+
+
+class ScaleOfTheChild(Scale):
+    """A scale whose lock is made in the process that weighs."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def weigh(self, results):
+        """Make the lock, then weigh."""
+        self.lock = threading.Lock()
+        super().weigh(results)
+
+
+class ScaleThatTravels(Scale):
+    """A scale that leaves its lock behind when it is pickled, and makes another where it arrives."""
+
+    def __getstate__(self):
+        return {"name": self.name}
+
+    def __setstate__(self, state):
+        self.__init__(state["name"])
+
+
+def search(first, stop, found):
+    """Try every other number until one has the square 1,234,321, or until somebody else has found it."""
+    number = first
+    while not stop.is_set():
+        if number * number == 1_234_321:
+            found.put(number)
+            stop.set()
+        number += 2
+
+
+def work_until_interrupted(up):
+    """Say that this process is up, and end with the exit code 5 when it is interrupted."""
+    try:
+        up.set()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        raise SystemExit(5) from None
+
+
+def send_records_to(records):
+    """Have all that this process logs sent to a queue, by a handler that replaces any others."""
+    sender = QueueHandler(records)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[sender], force=True)
+
+
+def weigh_and_log(records, count):
+    """Log some lines through the queue."""
+    send_records_to(records)
+    for number in range(count):
+        logging.info("weighed pear %d", number)
+
+
+def wait_in_vain(up):
+    """Say that this process is up, and wait for what never comes."""
+    up.set()
+    threading.Event().wait(60)
+
+
+def get_stuck(path, up):
+    """Write this process's stack into a file if it has not ended after half a second."""
+    with open(path, "w") as file:
+        faulthandler.dump_traceback_later(0.5, file=file)
+        wait_in_vain(up)
+
+
+def get_stuck_and_listen(path, up):
+    """Write this process's stack into a file whenever the signal SIGUSR1 comes."""
+    with open(path, "w") as file:
+        faulthandler.register(signal.SIGUSR1, file=file)
+        wait_in_vain(up)
