@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ipc_helpers.diagnosis.run_script import run_script as run_script
     from ipc_helpers.experiments.pipe_exchange import PipeExchange as PipeExchange
     from ipc_helpers.experiments.process_start import ProcessStart as ProcessStart
+    from ipc_helpers.experiments.program_stop import ProgramStop as ProgramStop
     from ipc_helpers.experiments.queue_flow import QueueFlow as QueueFlow
     from ipc_helpers.experiments.queue_places import QueuePlaces as QueuePlaces
     from ipc_helpers.experiments.result import ProtocolError as ProtocolError
@@ -47,6 +48,7 @@ _NAMES = {
     "diagnosis.run_script": "run_script",
     "experiments.pipe_exchange": "PipeExchange",
     "experiments.process_start": "ProcessStart",
+    "experiments.program_stop": "ProgramStop",
     "experiments.queue_flow": "QueueFlow",
     "experiments.queue_places": "QueuePlaces",
     "experiments.result": "ProtocolError Result",

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-SEND, RECEIVE, WRITE, WAIT = 1, 2, 3, 4
+SEND, RECEIVE, WRITE, WAIT, STOP = 1, 2, 3, 4, 5
 """Operations: a message sent (put into a queue, for example), a message received (got out of it), a
 message written (the feeder thread of a queue took it from the deque, and has moved it into the pipe). A wait
-for the next message is never a record: it is noted while it lasts, where RECEIVE is the work on a message."""
+for the next message is never a record: it is noted while it lasts, where RECEIVE is the work on a message.
+A stop is no operation on a message: it goes from the parent's word to the end of its last process."""
 
 
 class Event(namedtuple("Event", "started ended number operation")):
@@ -38,7 +39,7 @@ class Event(namedtuple("Event", "started ended number operation")):
     number : int
         The message's.
     operation : int
-        SEND, RECEIVE or WRITE.
+        SEND, RECEIVE, WRITE or STOP.
     """
 
 
@@ -79,7 +80,7 @@ class Step(namedtuple("Step", "time what place process thread")):
 
 _RECORD = struct.Struct(f"{len(Event._fields)}q")
 _SIZE = _RECORD.size
-_SINCE, _SEEN = WAIT + 1, WAIT + 2  # cells: the wait that was noted last
+_SINCE, _SEEN = STOP + 1, STOP + 2  # cells: the wait that was noted last
 _WORDS = 1024  # bytes for the words of that
 _MOST_THREADS = 64  # that record at once; a record between others may be missing for a moment
 _HEADER = struct.calcsize("q") * (_SEEN + 1) + _WORDS
@@ -191,7 +192,7 @@ class Track:
             By their operation, in nanoseconds of ``time.perf_counter_ns``.
         """
         # These come first: what ends in the meantime is among the records, and goes on no more.
-        begun = {operation: self.cells[operation] for operation in (SEND, RECEIVE, WRITE, WAIT)}
+        begun = {operation: self.cells[operation] for operation in (SEND, RECEIVE, WRITE, WAIT, STOP)}
         end = _HEADER + (self.count + _MOST_THREADS) * _SIZE
         used = self.memory[_HEADER:end].rstrip(b"\0")
         records = used + bytes(-len(used) % _SIZE)

@@ -12,6 +12,7 @@ from experiment_runs import EXPERIMENTS
 from ipc_helpers.experiments.parameters import MIB, Choice, WholeNumber, counted
 from ipc_helpers.experiments.pipe_exchange import PipeExchange
 from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.stage_chain import StageChain
@@ -79,6 +80,7 @@ NO_CHOICES = [
     *((kind, "start_method", (*NO_STRINGS, "thread", "", "Spawn", "spawn ")) for kind in EXPERIMENTS),
     (WorkerPool, "order", (*NO_STRINGS, 0, ["mixed"], "", "longest", "Mixed")),
     (StageChain, "slow", (*NO_STRINGS, 0, "", "none", "stage", "Consumer")),
+    (ProgramStop, "way", (*NO_STRINGS, 0, "", "kill", "Event", "sentinel")),
     (PipeExchange, "duplex", (0, 1, "duplex", "True", None, math.nan, [True])),
 ]
 
@@ -116,6 +118,11 @@ TOO_MUCH: list[tuple[type[Experiment], dict[str, int], str]] = [
         for tasks, length, total in ((200, 51, "10.2"), (51, 200, "10.2"), (200, 200, "40"))
     ),
     (
+        ProgramStop,
+        {"tasks": 21, "length": 500},
+        "tasks × length must be at most 10 seconds, not 21 × 500 ms = 10.5 seconds: lower tasks or length",
+    ),
+    (
         StageChain,
         {"messages": 101, "work": 100},
         "messages × work must be at most 10 seconds, not 101 × 100 ms = 10.1 seconds: lower messages or work",
@@ -142,6 +149,7 @@ MOST: list[tuple[type[Experiment], dict[str, int]]] = [
     *((kind, {"messages": 100_000, "payload": size}) for kind in WITH_VOLUME for size in (2_684, 0)),
     *((WorkerPool, {"tasks": tasks, "length": length}) for tasks, length in ((200, 50), (50, 200), (200, 0))),
     (QueuePlaces, {"messages": 1_000, "pause": 20}),
+    *((ProgramStop, {"tasks": tasks, "length": length}) for tasks, length in ((100, 100), (20, 500))),
     *((StageChain, {"messages": messages, "work": work}) for messages, work in ((500, 20), (100, 100))),
 ]
 
@@ -193,5 +201,7 @@ def test_description_has_all_numbers() -> None:
     assert chain.description == (
         "1 message through 2 stages, maxsize=3, 5 ms in the consumer, 1.25 ms elsewhere, spawn"
     )
+    stop = ProgramStop(tasks=1, length=2, workers=3, way="event", moment=4_000)
+    assert stop.description == "1 task of 2 ms for 3 workers, stopped after 4,000 ms by event, spawn"
     even = StageChain(maxsize=0, slow="nobody")
     assert even.description == "40 messages through 3 stages, no bound, 5 ms each, spawn"

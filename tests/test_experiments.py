@@ -17,6 +17,7 @@ from experiment_runs import (
     checked_flow,
     checked_places,
     checked_pool,
+    checked_stop,
     ended,
     lane,
 )
@@ -24,6 +25,7 @@ from experiment_runs import (
 from ipc_helpers.experiments.parameters import MIB
 from ipc_helpers.experiments.pipe_exchange import PipeExchange
 from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow, shares
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError, Result, measured
@@ -50,6 +52,7 @@ UNDER_EACH_START_METHOD: list[Experiment] = [
     *(WorkerPool(**UNEVEN, workers=2, chunk=chunk) for chunk in (3, 8)),  # type: ignore[arg-type]
     StageChain(messages=20, stages=1, maxsize=0, work=4),
     StageChain(messages=20, stages=3, maxsize=1, work=4),
+    ProgramStop(tasks=12, length=10, workers=3, moment=20),
 ]
 UNDER_ONE: list[Experiment] = [
     *(QueueFlow(messages=400, producers=number, consumers=5 - number) for number in range(1, 5)),
@@ -76,6 +79,11 @@ UNDER_ONE: list[Experiment] = [
     ),
     StageChain(messages=4, stages=2, work=100),
     *(StageChain(messages=messages, maxsize=maxsize, work=0) for messages in (1, 500) for maxsize in (0, 64)),
+    *(
+        ProgramStop(tasks=tasks, length=0, workers=8, moment=moment)
+        for tasks in (1, 100)
+        for moment in (0, 300)
+    ),
 ]
 RUNS = [replace(run, start_method=method) for run in UNDER_EACH_START_METHOD for method in start_methods()]
 
@@ -142,6 +150,34 @@ def test_all_wait_for_the_slow_stage_and_it_for_nobody() -> None:
     assert min(shares[0], *shares[2:]) > shares[1]
 
 
+@pytest.mark.parametrize("start_method", start_methods())
+@pytest.mark.parametrize("moment", [0, 30, 600], ids=["at once", "in between", "when all is done"])
+@pytest.mark.parametrize("way", ["event", "terminate"])
+def test_program_is_stopped_at_any_moment(way: str, moment: int, start_method: str) -> None:
+    stop = ProgramStop(tasks=20, length=10, workers=3, way=way, moment=moment, start_method=start_method)
+    checked_stop(stop.run(deadline=AMPLE))
+
+
+def test_way_to_stop_decides_what_is_done_and_lost() -> None:
+    sentinels, event, terminate = (
+        checked_stop(ProgramStop(tasks=8, length=500, workers=2, way=way).run(deadline=AMPLE))
+        for way in ("sentinels", "event", "terminate")
+    )
+    assert (sentinels.received, sentinels.lost, sentinels.left) == (8, 0, 0)
+    assert (event.received, event.lost) == (8 - event.left, 0)
+    assert (terminate.received, terminate.lost) == (6 - terminate.left, 2)
+    assert min(event.left, terminate.left) > 0
+
+
+def test_workers_that_wait_for_a_task_are_stopped() -> None:
+    """Longer than a run lasts in which all wait for each other."""
+    for way in ("sentinels", "event", "terminate"):
+        result = checked_stop(
+            ProgramStop(tasks=1, length=0, workers=2, way=way, moment=800).run(deadline=AMPLE)
+        )
+        assert (result.received, result.lost, result.left) == (1, 0, 0)
+
+
 CUBES = [80 * (rank**3) / 1296 for rank in range(1, 9)]  # milliseconds; 1296 is the sum of the cubes
 
 
@@ -177,6 +213,7 @@ def test_lengths_of_tasks_keep_their_sum(tasks: int, order: str) -> None:
         WorkerPool(tasks=40, length=20, workers=2),
         WorkerPool(tasks=40, length=20, workers=2, chunk=20),  # task by task, although in two messages
         StageChain(messages=80, work=10),
+        ProgramStop(tasks=80, length=10, workers=2),
     ],
     ids=lambda experiment: experiment.description,
 )
@@ -212,8 +249,10 @@ def test_cancelled_before_the_run(kind: type[Experiment]) -> None:
         (PipeExchange(messages=100_000, duplex=True), 0.5, {"client", "server"}),
         (WorkerPool(tasks=50, length=200, workers=1), 1, {"producer", "worker 1"}),
         (StageChain(messages=100, stages=1, work=100), 1, {"producer", "stage 1", "consumer"}),
+        (ProgramStop(workers=1, moment=5_000), 1, {"producer", "worker 1"}),
+        (ProgramStop(tasks=20, length=500, workers=1, moment=0), 1, {"producer", "worker 1"}),
     ],
-    ids=["QueueFlow", "PipeExchange", "WorkerPool", "StageChain"],
+    ids=["QueueFlow", "PipeExchange", "WorkerPool", "StageChain", "before a stop", "during a stop"],
 )
 def test_deadline_during_the_run(experiment: Experiment, deadline: float, stuck: set[str]) -> None:
     assert {*ended(DeadlineError, experiment, deadline=deadline).stacks} <= stuck

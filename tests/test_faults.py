@@ -24,6 +24,7 @@ import ipc_helpers
 from ipc_helpers import (
     PipeExchange,
     ProcessStart,
+    ProgramStop,
     QueueFlow,
     QueuePlaces,
     Result,
@@ -72,6 +73,9 @@ TARGETS = {
     ),
     "start": Target(ProcessStart(processes=3, argument=2**20), ProcessStart(processes=2), 2, lasts=False),
     "pool": Target(WorkerPool(tasks=50, length=200), WorkerPool(tasks=20, length=1), 5, first=1),
+    "stop": Target(
+        ProgramStop(tasks=50, length=200, moment=2_000), ProgramStop(tasks=20, length=1, moment=5), 5
+    ),
     "chain": Target(StageChain(messages=100, work=100), StageChain(messages=20, work=1), 5),
 }
 BATCHES = list(product(TARGETS, start_methods()))

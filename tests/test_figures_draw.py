@@ -14,15 +14,17 @@ from pictures import AMPLE, MS, Drawing, lane, waiting_at_places
 
 from ipc_helpers.experiments.pipe_exchange import PipeExchange
 from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.group.starting import start_methods
-from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Step
+from ipc_helpers.trace import RECEIVE, SEND, STOP, WRITE, Lane, Step
 from ipc_helpers.ui.curves import flow_of
 from ipc_helpers.ui.drawing import Size
 from ipc_helpers.ui.message_journey_figure import draw_journey
+from ipc_helpers.ui.result_table import summary_of
 from ipc_helpers.ui.run_figure import draw
 
 if TYPE_CHECKING:
@@ -190,6 +192,47 @@ def test_chains_of_different_lengths_are_drawn_beside_each_other() -> None:
         assert " 1 2 3 4 5" in " ".join(texts), "the legend has the queues of both"
 
 
+def stopped_result(*lost: str) -> Result:
+    """Return a result of a stop that took 60 ms, and lost a task in some of two workers."""
+    lanes = (
+        lane("producer", SEND, [(0, 1, 0), (1, 2, 1), (2, 3, 2), (3, 4, 3), (4, 5, 4)]),
+        lane("worker 1", RECEIVE, [(2, 52, 0)] if "worker 1" in lost else [(2, 52, 0), (52, 102, 2)]),
+        lane("worker 2", RECEIVE, [(3, 53, 1)]),
+    )
+    ended = [
+        Lane(each.who, each.records, "was terminated", {RECEIVE: 7_053 * MS}) if each.who in lost else each
+        for each in lanes
+    ]
+    program = ProgramStop(tasks=5, length=50, workers=2, way="terminate", moment=80)
+    parent = Lane("parent", lane("parent", STOP, [(80, 140, 0)]).records, "")
+    return Result(program, (*ended, parent))
+
+
+def test_stop_is_drawn_and_described() -> None:
+    result = stopped_result("worker 1", "worker 2")
+    picture = draw(result)
+    assert picture.alt == (
+        "5 tasks of 50 ms for 2 workers, stopped after 80 ms by terminate, spawn. "
+        "5 tasks were put, 2 done. The stop began 80.0 milliseconds after the first put. "
+        "The stop took 60 milliseconds: 2 tasks under way were lost, and 1 was never begun. "
+        "At most 5 waited between put and done, at 5.0 milliseconds. "
+        "producer: 5 put, 100% of its time inside put; it returned. "
+        "worker 1: 1 done; it was terminated. worker 2: 1 done; it was terminated. "
+        "parent: stopped the others."
+    )
+    assert {"was terminated", "ms since the first put; dotted: the stop"} <= set(Drawing(picture.svg).texts)
+    assert "| a task; hatched: at work; crossed: lost" in Drawing(picture.svg).texts
+    assert summary_of(result) == (
+        "Done: 5 put, 2 done. The stop took 60 milliseconds: "
+        "2 tasks under way were lost, and 1 was never begun."
+    )
+    one = stopped_result("worker 2")
+    assert summary_of(one).endswith("1 task under way was lost, and 1 was never begun.")
+    none = draw(stopped_result())
+    assert "0 tasks under way were lost, and 2 were never begun." in none.alt
+    assert "| a task; hatched: at work" in Drawing(none.svg).texts
+
+
 WAY = [
     Step(7_000 * MS, "put is called", "put", "producer", "main"),
     Step(7_010 * MS, "put returns", "deque", "producer", "main"),
@@ -240,6 +283,7 @@ def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
         *(StageChain(messages=20, stages=stages, maxsize=maxsize) for stages in (1, 4) for maxsize in (0, 2)),
         ProcessStart(processes=1),
         ProcessStart(processes=16, argument=1000),
+        *(ProgramStop(tasks=8, length=20, way=way, moment=30) for way in ("sentinels", "event", "terminate")),
     ],
     ids=str,
 )

@@ -123,6 +123,35 @@ def test_group_works_outside_of_the_main_thread(context: BaseContext) -> None:
 # How the block ends.
 
 
+def test_terminated_worker_has_not_failed(context: BaseContext) -> None:
+    """The others go on, and the one has no result."""
+    with ends_soon(), WorkerGroup(context, deadline=AMPLE) as group:
+        one = group.start(time.sleep, 300)
+        event = context.Event()
+        other = group.start(group_workers.wait_for, event)
+        group.terminate(one)
+        group.wait(until=lambda: one.exitcode is not None)
+        group.terminate(one)  # again does nothing
+        event.set()
+    assert other.result == "went on"
+    assert (one.ending, other.ending) == ("was terminated", "returned")
+    assert one.exitcode
+    with pytest.raises(WorkerError, match=r"^sleep was killed by SIGTERM before its worker returned$"):
+        _ = one.result
+
+
+def test_worker_that_raises_when_it_is_terminated_has_failed(context: BaseContext) -> None:
+    with (
+        pytest.raises(WorkerError, match=r"^add raised TypeError"),
+        WorkerGroup(context, deadline=AMPLE) as group,
+    ):
+        child = group.start(group_workers.add, 1, "one")
+        with contextlib.suppress(WorkerError):
+            group.wait()
+        group.terminate(child)
+        group.wait()
+
+
 def test_block_raises(context: BaseContext) -> None:
     queue = context.Queue()
     with ends_soon(), pytest.raises(ZeroDivisionError), WorkerGroup(context, deadline=AMPLE) as group:
@@ -327,5 +356,7 @@ def test_group_is_used_inside_of_its_block_and_once(spawn: BaseContext) -> None:
         group.start(group_workers.add, 1, 2)
     with pytest.raises(RuntimeError, match=outside):
         group.wait()
+    with pytest.raises(RuntimeError, match=outside):
+        group.terminate()
     with pytest.raises(RuntimeError, match="used once"), group:
         pass

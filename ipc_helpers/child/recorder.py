@@ -184,7 +184,7 @@ def chunks(worker: Callable[..., object], args: Sequence[Any], track: Track) -> 
 
 
 def work(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Callable[..., object]:
-    """Record how long each task of the lists that are got is worked on: up to the next one, or to the end."""
+    """Record how long each task is worked on, from a list or alone: up to the next one, or to the end."""
     queue, cells = args[0], track.cells
     get_it = queue.get
     tasks = _Tasks([], track)
@@ -199,9 +199,9 @@ def work(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Ca
             cells[WAIT] = 0
         if message is None:
             return None
-        tasks = _Tasks(message, track)
+        tasks = _Tasks(message if isinstance(message, list) else [message], track)
         cells[RECEIVE] = perf_counter_ns()
-        return tasks
+        return tasks if isinstance(message, list) else message
 
     def run_and_end(*args: Any) -> None:
         worker(*args)

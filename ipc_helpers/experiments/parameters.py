@@ -122,13 +122,31 @@ class Role(NamedTuple):
             ) from None
 
 
+class Stop(NamedTuple):
+    """How its parent stops a run.
+
+    Attributes
+    ----------
+    after : float
+        How many seconds after all have begun.
+    moment : Semaphore
+        Which the parent releases then, for who has to tell the others.
+    terminates : str
+        The role whose processes the parent terminates then; empty where it leaves all to what they agreed on.
+    """
+
+    after: float
+    moment: Any
+    terminates: str = ""
+
+
 class Participant(NamedTuple):
     """One process of an experiment.
 
     Attributes
     ----------
     role : str
-        Which worker it runs; empty for the parent, of which each start is recorded as sent.
+        Which worker it runs; empty for the parent, of which each start is recorded as sent, and its stop.
     name : str
         What it is called, "producer 1" for example.
     args : tuple
@@ -137,6 +155,8 @@ class Participant(NamedTuple):
         How many messages it has to record; None when that follows from what others do.
     number : int or None
         Which message its own start is; None where all processes begin together, once they are up.
+    stop : Stop or None
+        Of the parent: how it stops the others; None where it leaves them alone.
     """
 
     role: str
@@ -144,6 +164,7 @@ class Participant(NamedTuple):
     args: tuple[Any, ...] = ()
     records: int | None = None
     number: int | None = None
+    stop: Stop | None = None
 
 
 class Labels(NamedTuple):
@@ -256,6 +277,11 @@ class ExperimentParameters(ABC):
     def places(self) -> tuple[Place, ...]:
         """Where a message is between sent and received, one place after the other; empty for one alone."""
         return ()
+
+    @property
+    def leaves_some(self) -> bool:
+        """Whether messages may be left that nobody received, or received in full."""
+        return False
 
     @abstractmethod
     def participants(self, context: Any) -> Iterator[Participant]:

@@ -7,26 +7,27 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.child import recorder, stacks
 from ipc_helpers.experiments.result import ProtocolError, Result, mistake, plural_of
 from ipc_helpers.group.child_handle import PEER_GONE
 from ipc_helpers.group.errors import WorkerError, WorkerGroupError
-from ipc_helpers.trace import RECEIVE, SEND, WAIT, Lane, Track
+from ipc_helpers.trace import RECEIVE, SEND, STOP, WAIT, Lane, Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from ipc_helpers.experiments.parameters import ExperimentParameters, Participant
+    from ipc_helpers.experiments.parameters import ExperimentParameters, Participant, Stop
     from ipc_helpers.group.child_handle import Child
     from ipc_helpers.group.worker_group import WorkerGroup
     from ipc_helpers.trace import Wait
 
 _SPARE = 100  # records of a sender for messages that it sends too often, so that the books can say how often
 _STUCK_FOR = 0.5  # seconds in which no process moved
+_NEAR = 0.1  # seconds before a stop, from which on its moment is waited for exactly
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class Run:
         self._group: WorkerGroup
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
         self._children: dict[str, list[Child]] = {role: [] for role in self.experiment.roles_here}
-        self._are_up = False
+        self._are_alone = False  # up, and none waits for its parent
         self._running = 0
         self._changed = 0  # when one ended last, in nanoseconds of perf_counter_ns
 
@@ -68,9 +69,12 @@ class Run:
         together = [part for part in parts if part.role and part.number is None]
         if together:
             group.wait(until=lambda: all(child.is_ready for child in group.children))
-        self._are_up = True
+        stop = next((part.stop for part in parts if part.stop), None)
+        self._are_alone = stop is None
         for _ in together:
             go.release()
+        if stop is not None:
+            self._stop(stop)
 
     def _start(self, part: Participant, go: Any, unused: Sequence[Any]) -> None:
         """Start the worker of a role in a process of its own, the series' or the reader's."""
@@ -87,6 +91,23 @@ class Run:
             )
         self._children[part.role].append(child)
 
+    def _stop(self, stop: Stop) -> None:
+        """Stop the processes at their moment, and record how long that takes until the last has ended."""
+        moment = perf_counter_ns() + int(stop.after * 1e9)
+
+        def left() -> float:
+            """Return how many seconds there are until then; 0.0 where all have ended before."""
+            is_over = all(child.exitcode is not None for child in self._group.children)
+            return 0.0 if is_over else max(moment - perf_counter_ns(), 0) / 1e9
+
+        self._group.wait(until=lambda: left() < _NEAR)
+        sleep(left())
+        with self._tracks["parent"].recorded(STOP, 0):
+            stop.moment.release()
+            self._group.terminate(*self._children.get(stop.terminates, ()))
+            self._are_alone = True
+            self._group.wait()
+
     def watch(self) -> None:
         """Tell the progress, and show it; end a run whose processes wait for what can't come any more."""
         if self.progress is not None:
@@ -94,7 +115,7 @@ class Run:
             self.progress(min(done, self.experiment.steps))
         if self.look is not None:
             self.look(lambda: self.result(perf_counter_ns(), is_running=True))
-        if self._are_up:
+        if self._are_alone:
             self._raise_if_stuck()
 
     @property

@@ -59,6 +59,7 @@ class Child:
     _outcome: tuple[Any, ...] = ()
     _overdue: bool = False
     _was_killed: bool = False
+    _was_terminated: bool = False
 
     @property
     def result(self) -> Any:
@@ -88,6 +89,8 @@ class Child:
             return f"raised {self._outcome[1]}"
         if self.exitcode is None or self._was_killed or self._overdue:
             return "returned, and was still delivering" if self.has_returned else "was still running"
+        if self._ended_as_told:
+            return "returned" if self.has_returned else "was terminated"
         return _ending(self.exitcode) if self.exitcode else "returned"
 
     @property
@@ -110,6 +113,12 @@ class Child:
     @property
     def _lost_its_peer(self) -> bool:
         return self._raised and self._outcome[1] in PEER_GONE
+
+    @property
+    def _ended_as_told(self) -> bool:
+        """Whether its end, where it has ended, is what its parent wanted."""
+        left = self._raised and self._outcome[1] == SystemExit.__name__  # as a handler of SIGTERM does
+        return self._was_terminated and (left or not self._raised)
 
     def _raise_failure(self) -> None:
         """Raise how the worker failed, if it did: an exception at once, else once its process has ended."""
@@ -163,6 +172,10 @@ class Child:
 
     def _waits_on(self) -> list[Any]:
         return [self._process.sentinel, *([] if self._outcome else [self._from_child])]
+
+    def _terminate(self) -> None:
+        self._was_terminated |= self.exitcode is None
+        self._process.terminate()
 
     def _kill(self) -> None:
         self._was_killed |= self._process.exitcode is None

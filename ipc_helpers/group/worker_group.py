@@ -179,6 +179,24 @@ class WorkerGroup:
         self._raise_if_ended()
         return child
 
+    def terminate(self, *children: Child) -> None:
+        """Terminate some of the workers, as ``Process.terminate()`` does: how they end is no failure then.
+
+        Parameters
+        ----------
+        *children : Child
+            Of this group. One that does not end by it is waited for, as any other.
+
+        Raises
+        ------
+        RuntimeError
+            Outside of the group's block.
+        """
+        self._check_open()
+        with self._marked():
+            for child in children:
+                child._terminate()
+
     def wait(self, until: Callable[[], bool] | None = None) -> None:
         """Wait until all workers have returned, or until a condition holds.
 
@@ -374,7 +392,7 @@ class WorkerGroup:
         # One that was killed first: others may have raised because of it.
         for child in sorted(self._children, key=lambda child: child._raised):
             ends_by_deadline = child._lost_its_peer if child._raised else child._overdue
-            if not (overdue and ends_by_deadline):
+            if not (overdue and ends_by_deadline) and not child._ended_as_told:
                 child._raise_failure()
         if overdue and not self._running():
             self._raise_overdue()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipc_helpers.experiments.parameters import plural
-from ipc_helpers.trace import RECEIVE, SEND, WRITE
+from ipc_helpers.trace import RECEIVE, SEND, STOP, WRITE
+from ipc_helpers.ui.result_table import stop_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,13 @@ def alt_text(result: Result, flow: Flow) -> str:
         sentences += [
             f"It {'goes on' if result.is_running else 'was ended'} after {flow.span:,.1f} milliseconds:",
             f"{result.sent:,} {plural(words.noun)} were {sent}, {result.received:,} {received}.",
+        ]
+    elif result.stop:
+        begun = (result.stop.started - flow.start) / 1e6
+        sentences += [
+            f"{result.sent:,} {plural(words.noun)} were {sent}, {result.received:,} {received}.",
+            f"The stop began {begun:,.1f} milliseconds after the first {words.calls[SEND]}.",
+            stop_of(result),
         ]
     else:
         sentences += [
@@ -56,7 +64,9 @@ def alt_text(result: Result, flow: Flow) -> str:
             done += f", {' and '.join(shares)}".replace(" inside", " of its time inside", 1)
         if done and total.who in feeders:
             done += f"; its feeder thread wrote {feeders[total.who]:,}"
-        end = f"; it {lane.ending}" if result.stopped and lane.ending else ""
+        if len(lane.only(STOP)):
+            done = "stopped the others"
+        end = f"; it {lane.ending}" if (result.stopped or result.stop) and lane.ending else ""
         end += f", in the line  {lane.where}" if end and lane.where else ""
         sentences.append(f"{total.who}: {done or f'no {words.noun}'}{end}.")
     return " ".join(sentences)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from ipc_helpers.trace import RECEIVE, SEND, WRITE
 from ipc_helpers.ui.drawing import (
     COLOURS,
     PLACE_STYLES,
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 _STYLES = [
     (colour, line, marker)
     for colour, line, marker in zip(
-        (*COLOURS.values(), PLACE_STYLES["deque"][0], PLACE_STYLES["pipe"][0], "#000000"),
+        (
+            *map(COLOURS.get, (SEND, WRITE, RECEIVE)),
+            PLACE_STYLES["deque"][0],
+            PLACE_STYLES["pipe"][0],
+            "#000000",
+        ),
         ("-", ":", "--", "-.", (0, (1, 3)), (0, (8, 2))),
         "osD^vX",
         strict=True,

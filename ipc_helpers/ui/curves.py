@@ -51,7 +51,7 @@ def flow_of(result: Result) -> Flow:
     received_at = done_at[RECEIVE]
     begun = [int(lane.column("started")[0]) for lane in result.lanes_of(SEND)]
     begun += [lane.unfinished[SEND] for lane in result.lanes if SEND in lane.unfinished]
-    end = result.stopped or int(received_at.max())
+    end = result.stopped or (result.stop.ended if result.stop else int(received_at.max()))
     goes_on = chain.from_iterable(lane.unfinished.values() for lane in result.lanes)
     start = min(begun or goes_on, default=end - 1)
     done = {operation: gate(np.minimum(times, received_at)) for operation, times in done_at.items()}

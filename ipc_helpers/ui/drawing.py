@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from ipc_helpers.trace import RECEIVE, SEND, WRITE
+from ipc_helpers.trace import RECEIVE, SEND, STOP, WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 
 # Okabe and Ito's colours, told apart with every common colour blindness; each has a second sign beside it.
-COLOURS = {SEND: "#0072B2", WRITE: "#CC79A7", RECEIVE: "#D55E00"}
-HATCHES = {SEND: "///", WRITE: "xxx", RECEIVE: "\\\\\\"}
+COLOURS = {SEND: "#0072B2", WRITE: "#CC79A7", RECEIVE: "#D55E00", STOP: "#000000"}
+HATCHES = {SEND: "///", WRITE: "xxx", RECEIVE: "\\\\\\", STOP: "..."}
+LOST = "xxxx"
 PLACE_STYLES = {  # colour and hatch
     "put": (COLOURS[SEND], HATCHES[SEND]),
     "deque": ("#56B4E9", ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipc_helpers.experiments.parameters import plural
+from ipc_helpers.experiments.parameters import counted, plural
 from ipc_helpers.trace import RECEIVE, SEND
 
 if TYPE_CHECKING:
@@ -17,8 +17,20 @@ def summary_of(result: Result) -> str:
     """Say what a whole run sent and received, and at which rate."""
     words = result.experiment.labels
     done = f"Done: {result.sent:,} {words.done[SEND]}, {result.received:,} {words.done[RECEIVE]}."
+    if result.stop:
+        return f"{done} {stop_of(result)}"
     rate = f" {result.messages_per_second:,.0f} {plural(words.noun)} a second."
     return done + rate if result.received > 1 else done
+
+
+def stop_of(result: Result) -> str:
+    """Say what the stop of a run took, and which messages it lost, or left."""
+    assert result.stop is not None
+    noun = result.experiment.labels.noun
+    milliseconds = (result.stop.ended - result.stop.started) / 1e6
+    lost = f"{counted(result.lost, noun)} under way {'was' if result.lost == 1 else 'were'} lost"
+    left = f"{result.left:,} {'was' if result.left == 1 else 'were'} never begun"
+    return f"The stop took {milliseconds:,.0f} milliseconds: {lost}, and {left}."
 
 
 def table_of(result: Result) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ipc_helpers.experiments.parameters import Choice, plural
-from ipc_helpers.trace import RECEIVE, SEND, WRITE
+from ipc_helpers.trace import RECEIVE, SEND, STOP, WRITE
 from ipc_helpers.ui.alt_text import alt_text
 from ipc_helpers.ui.curves import Flow, _events, flow_of
 from ipc_helpers.ui.drawing import (
@@ -22,6 +22,7 @@ from ipc_helpers.ui.drawing import (
     LABEL,
     LETTER,
     LINE,
+    LOST,
     PLACE_STYLES,
     STEPS,
     Picture,
@@ -129,6 +130,8 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
         _draw_counts(counts, words, flow, size.text)
         peak = max(peak, (_draw_places if flow.places else _draw_depth)(depth, flow))
         _draw_timeline(timeline, each, flow, names, size.text)
+        for axes in (counts, depth, timeline):
+            _draw_moment_of_stop(axes, each, flow)
         left = counts.bbox.x0 if beside else 0.4 * size.text
         letters = int((counts.bbox.x1 - left) / LETTER / size.text)
         lines = wrap(title, letters, max_lines=2, placeholder=" …")
@@ -147,13 +150,17 @@ def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
     _label(counts, plural(words.noun), size)
     _label(depth, words.waiting, size)
     timeline.set_yticks(range(len(names)), names)
+    unit = f"milliseconds since the first {words.calls[SEND]}"
     signs = f"| a {words.noun}; hatched: {words.long}"
-    half = len(signs) * LETTER * size.text / 2
+    if any(map(_stop_began, results)):
+        unit = f"ms since the first {words.calls[SEND]}; dotted: the stop"  # as long as fits at any size
+    signs += "; crossed: lost" if any(each.lost for each in results) else ""
+    half = max(len(unit), len(signs)) * LETTER * size.text / 2
     middle = min((counts.bbox.x0 + size.width) / 2, size.width - half)
     figure.text(
         middle / size.width,
         0.3 * size.text / size.height,
-        f"milliseconds since the first {words.calls[SEND]}\n{signs}",
+        f"{unit}\n{signs}",
         fontsize=size.text,
         ha="center",
     )
@@ -292,6 +299,17 @@ def _draw_places(axes: Axes, flow: Flow) -> int:
     return int(below.max().round())
 
 
+def _stop_began(result: Result) -> int | None:
+    """Return when the parent told its processes to stop, in nanoseconds; None where it has not."""
+    goes_on = (lane.unfinished[STOP] for lane in result.lanes if STOP in lane.unfinished)
+    return result.stop.started if result.stop else next(goes_on, None)
+
+
+def _draw_moment_of_stop(axes: Axes, result: Result, flow: Flow) -> None:
+    if (began := _stop_began(result)) is not None:
+        axes.axvline((began - flow.start) / 1e6, color=COLOURS[STOP], linestyle=":", linewidth=1.6)
+
+
 def _until(times: NDArray[Any], moments: NDArray[Any]) -> NDArray[Any]:
     """Return how long it is from each of some sorted times to a moment after it, all added up."""
     before = np.searchsorted(times, moments)
@@ -303,28 +321,34 @@ def _draw_timeline(axes: Axes, result: Result, flow: Flow, names: list[str], tex
     for lane in result.lanes:
         row = names.index(lane.who)
         both = [
-            operation for operation in flow.done if len(lane.only(operation)) or operation in lane.unfinished
+            operation
+            for operation in (*flow.done, STOP)
+            if len(lane.only(operation)) or operation in lane.unfinished
         ]
         for index, operation in enumerate(both):  # who does both has sends in the upper half, the other below
             height = 0.6 / len(both)
-            _draw_lane(axes, lane, operation, flow, row - 0.3 + height * index, height)
-        if result.stopped and not result.is_running and lane.ending != "returned":
+            _draw_lane(axes, lane, operation, flow, row - 0.3 + height * index, height, bool(result.stop))
+        is_over = (result.stopped or result.stop) and not result.is_running
+        if is_over and lane.ending not in ("", "returned"):
             end = f"{lane.ending}:  {lane.where}" if lane.where else lane.ending
             letters = int(axes.bbox.width / text / LETTER) - 1
             end = end if len(end) <= letters else f"{end[: letters - 1]}…"
+            edge = 0.4 * text / axes.bbox.width
             axes.text(
-                1 - 0.4 * text / axes.bbox.width,
+                edge if result.stop else 1 - edge,  # what a stop has cut off is to be seen
                 row,
                 end,
                 transform=axes.get_yaxis_transform(),
-                ha="right",
+                ha="left" if result.stop else "right",
                 va="center",
                 fontsize=text,
                 bbox=LABEL,
             )
 
 
-def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: Flow, top: float, height: float) -> None:
+def _draw_lane(
+    axes: Axes, lane: Lane, operation: int, flow: Flow, top: float, height: float, was_stopped: bool
+) -> None:
     events = _events(lane.only(operation))
     goes_on = [lane.unfinished[operation]] if operation in lane.unfinished else []
     started = (np.append(events["started"], goes_on) - flow.start) / 1e6
@@ -332,14 +356,16 @@ def _draw_lane(axes: Axes, lane: Lane, operation: int, flow: Flow, top: float, h
     colour = COLOURS[operation]
     axes.broken_barh([(started[0], ended[-1] - started[0])], (top, height), color=colour, alpha=0.15)
     long = ended - started > flow.span * _LONG_CALL
-    axes.broken_barh(
-        list(zip(started[long], (ended - started)[long], strict=True)),
-        (top, height),
-        facecolor="white",
-        edgecolor=colour,
-        hatch=HATCHES[operation],
-        linewidth=0.8,
-    )
+    is_lost = np.arange(len(started)) >= len(events) if was_stopped else np.zeros(len(started), bool)
+    for shown, hatch in ((long & ~is_lost, HATCHES[operation]), (is_lost, LOST)):
+        axes.broken_barh(
+            list(zip(started[shown], (ended - started)[shown], strict=True)),
+            (top, height),
+            facecolor="white",
+            edgecolor=colour,
+            hatch=hatch,
+            linewidth=0.8,
+        )
     ticks = np.unique(np.round(ended[: len(events)] * BINS / flow.span)) * flow.span / BINS
     # One line with gaps: as a collection, each tick would be a path of its own.
     ends = np.tile([top, top + height, np.nan], len(ticks))

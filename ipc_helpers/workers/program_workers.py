@@ -4,8 +4,8 @@ import faulthandler
 import logging
 import signal
 import threading
-import time
 from logging.handlers import QueueHandler
+from time import sleep
 
 
 class Scale:
@@ -57,7 +57,7 @@ def work_until_interrupted(up):
     """Say that this process is up, and end with the exit code 5 when it is interrupted."""
     try:
         up.set()
-        time.sleep(60)
+        sleep(60)
     except KeyboardInterrupt:
         raise SystemExit(5) from None
 
@@ -93,3 +93,40 @@ def get_stuck_and_listen(path, up):
     with open(path, "w") as file:
         faulthandler.register(signal.SIGUSR1, file=file)
         wait_in_vain(up)
+
+
+# The experiment: a program that is stopped while it has work to do
+
+
+def put_tasks(queue, tasks, moment, stop):
+    """Put the tasks; wait for the moment of the stop; stop the workers."""
+    for task in tasks:
+        queue.put(task)
+    moment.acquire()
+    stop()
+
+
+def put_sentinels(queue, workers):
+    """Put a sentinel for each worker, behind all tasks."""
+    for _ in range(workers):
+        queue.put(None)
+
+
+def set_event(stopping, queue, workers):
+    """Set the event; put a sentinel for each worker, to wake up those that wait for a task."""
+    stopping.set()
+    put_sentinels(queue, workers)
+
+
+def leave_it_to_the_parent():
+    """Stop nobody: the parent terminates the workers."""
+
+
+def work_until_stopped(queue, stopping):
+    """Do tasks, each a sleep, until the event is set or the sentinel None comes."""
+    while not stopping.is_set():
+        task = queue.get()
+        if task is None:
+            break
+        _, seconds = task
+        sleep(seconds)

@@ -11,6 +11,7 @@ import pytest
 
 from ipc_helpers.experiments.pipe_exchange import PipeExchange
 from ipc_helpers.experiments.process_start import ProcessStart
+from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 AMPLE = 60.0  # seconds
 SOON = 20.0  # seconds: far more than an end takes
-EXPERIMENTS = (QueueFlow, QueuePlaces, PipeExchange, ProcessStart, WorkerPool, StageChain)
+EXPERIMENTS = (QueueFlow, QueuePlaces, PipeExchange, ProcessStart, WorkerPool, StageChain, ProgramStop)
 
 
 def checked(result: Result) -> Result:
@@ -54,7 +55,7 @@ def checked(result: Result) -> Result:
         assert total.sent == sum(event.operation == SEND for event in lane)
         assert total.received == sum(event.operation == RECEIVE for event in lane)
         assert total.payload_bytes == (total.sent + total.received) * size
-        assert (total.seconds > 0) == (len(lane) > 0)
+        assert (total.seconds > 0) == (total.sent + total.received > 0)
         assert 0 <= total.seconds_in_calls <= total.seconds + 1e-9
     return result
 
@@ -149,6 +150,34 @@ def checked_chain(result: Result) -> Result:
     return result
 
 
+def checked_stop(result: Result) -> Result:
+    """Check what is so of every run of ProgramStop."""
+    program = result.experiment
+    assert isinstance(program, ProgramStop)
+    if program.way == "sentinels":
+        checked(result)
+    producer, *workers, parent = result.lanes
+    assert (producer.who, parent.who) == ("producer", "parent")
+    assert [lane.who for lane in workers] == [f"worker {n + 1}" for n in range(program.workers)]
+    assert list(producer.column("number")) == list(range(program.tasks))
+    numbers = [number for lane in workers for number in lane.column("number")]
+    assert len(set(numbers)) == len(numbers) == result.received
+    assert result.sent == program.tasks == result.received + result.lost + result.left
+    most_lost, endings = 0, {"returned"}
+    if program.way == "terminate":
+        most_lost, endings = program.workers, {"was terminated"}
+    assert result.lost <= most_lost
+    assert {lane.ending for lane in workers} == endings
+    assert result.stop is not None
+    assert result.stopped is None
+    for lane in workers:
+        assert list(lane.column("number")) == sorted(lane.column("number"))
+        for event in lane:
+            assert event.ended - event.started > program.length * 0.9e6 - 20e6, "it slept"
+            assert event.ended <= result.stop.ended
+    return result
+
+
 CHECKED = {
     QueueFlow: checked_flow,
     QueuePlaces: checked_places,
@@ -156,6 +185,7 @@ CHECKED = {
     ProcessStart: checked_start,
     WorkerPool: checked_pool,
     StageChain: checked_chain,
+    ProgramStop: checked_stop,
 }
 
 
@@ -189,6 +219,7 @@ SMALL = {
     ProcessStart: {"processes": 2, "argument": 64},
     WorkerPool: {"tasks": 6, "length": 5, "workers": 2},
     StageChain: {"messages": 12, "stages": 2, "work": 4},
+    ProgramStop: {"tasks": 6, "length": 5, "workers": 2, "moment": 20},
 }
 DUPLEX = {"duplex": True}
 ROLES = [
