@@ -1,4 +1,4 @@
-"""Log from several processes in one of them: the others have no handler, and send it their records."""
+"""Log from several processes: one has the handler, and the others send it their records."""
 
 import logging
 import multiprocessing
