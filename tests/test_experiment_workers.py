@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import reader_workers
+import stopped_workers
 from experiment_runs import AMPLE, CHECKED, DUPLEX, EXPERIMENTS, ROLES, checked, checked_flow, ended, small
-from groups import posix
 
 from ipc_helpers.child import recorder
 from ipc_helpers.experiments.experiment import Experiment
@@ -45,7 +45,7 @@ RIGHT = [
     (WorkerPool, {"chunk": 2}, "worker", reader_workers.take_tasks_without_a_loop),
     (WorkerPool, {}, "producer", reader_workers.put_growing_chunks),
     (StageChain, {}, "stage", reader_workers.pass_on_in_another_way),
-    (ProgramStop, {}, "worker", reader_workers.work_and_look_again),
+    (ProgramStop, {}, "worker", stopped_workers.work_and_look_again),
 ]
 BREAKING = [
     (QueueFlow, {}, "producer", reader_workers.lose_one, "of 12 messages 2 were not sent, 0 more than once"),
@@ -92,12 +92,12 @@ BREAKING = [
     (WorkerPool, {}, "worker", reader_workers.take_one_task, "of 6 tasks 4 were not received"),
     (WorkerPool, {"chunk": 2}, "worker", reader_workers.take_one_task, "of 6 tasks 2 were not received"),
     (WorkerPool, {}, "producer", reader_workers.lose_one_task, "of 6 tasks 1 were not sent"),
-    (ProgramStop, {}, "worker", reader_workers.work_once, "of 6 tasks 4 were not received"),
+    (ProgramStop, {}, "worker", stopped_workers.work_once, "of 6 tasks 4 were not received"),
     (
         ProgramStop,
         {},
         "producer",
-        reader_workers.put_and_leave,
+        stopped_workers.put_and_leave,
         "worker 1 and worker 2 waited for a message, and each producer had ended",
     ),
     (StageChain, {}, "stage", reader_workers.drop_one, "^of 12 messages 1 were not sent by stage 1"),
@@ -202,26 +202,6 @@ def test_two_own_workers_run_against_each_other(start_method: str) -> None:
     checked_flow(small(QueueFlow, {}, start_method).run(deadline=AMPLE, **both))
     ends = {"client": reader_workers.request_in_another_way, "server": reader_workers.serve_in_another_way}
     checked(small(PipeExchange, DUPLEX, start_method).run(deadline=AMPLE, **ends))
-
-
-@posix
-@pytest.mark.parametrize("start_method", start_methods())
-def test_own_worker_may_finish_although_it_is_terminated(start_method: str) -> None:
-    """Or leave, as a handler does that raises SystemExit: then it loses what is under way, as it would."""
-    program = ProgramStop(tasks=8, length=500, workers=2, way="terminate", start_method=start_method)
-    finished = program.run(deadline=AMPLE, worker=reader_workers.finish_when_terminated)
-    assert (finished.received, finished.lost) == (8 - finished.left, 0)
-    left = program.run(deadline=AMPLE, worker=reader_workers.leave_when_terminated)
-    assert (left.received, left.lost) == (6 - left.left, 2)
-    assert min(finished.left, left.left) > 0
-
-
-def test_own_workers_may_have_ended_before_the_stop() -> None:
-    program = ProgramStop(tasks=4, length=10, workers=2, moment=5_000)
-    result = program.run(deadline=AMPLE, producer=reader_workers.put_and_stop_at_once)
-    assert (result.received, result.lost, result.left) == (4, 0, 0)
-    assert result.stop is not None
-    assert result.stop.ended - min(result.lanes[0].column("started")) < 4e9, "and then nobody waits for it"
 
 
 def test_consumer_that_leaves_early_takes_nothing_from_the_others() -> None:

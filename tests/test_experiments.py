@@ -17,7 +17,6 @@ from experiment_runs import (
     checked_flow,
     checked_places,
     checked_pool,
-    checked_stop,
     ended,
     lane,
 )
@@ -148,34 +147,6 @@ def test_all_wait_for_the_slow_stage_and_it_for_nobody() -> None:
     )
     shares = [total.seconds_in_calls / total.seconds for total in result.totals]
     assert min(shares[0], *shares[2:]) > shares[1]
-
-
-@pytest.mark.parametrize("start_method", start_methods())
-@pytest.mark.parametrize("moment", [0, 30, 600], ids=["at once", "in between", "when all is done"])
-@pytest.mark.parametrize("way", ["event", "terminate"])
-def test_program_is_stopped_at_any_moment(way: str, moment: int, start_method: str) -> None:
-    stop = ProgramStop(tasks=20, length=10, workers=3, way=way, moment=moment, start_method=start_method)
-    checked_stop(stop.run(deadline=AMPLE))
-
-
-def test_way_to_stop_decides_what_is_done_and_lost() -> None:
-    sentinels, event, terminate = (
-        checked_stop(ProgramStop(tasks=8, length=500, workers=2, way=way).run(deadline=AMPLE))
-        for way in ("sentinels", "event", "terminate")
-    )
-    assert (sentinels.received, sentinels.lost, sentinels.left) == (8, 0, 0)
-    assert (event.received, event.lost) == (8 - event.left, 0)
-    assert (terminate.received, terminate.lost) == (6 - terminate.left, 2)
-    assert min(event.left, terminate.left) > 0
-
-
-def test_workers_that_wait_for_a_task_are_stopped() -> None:
-    """Longer than a run lasts in which all wait for each other."""
-    for way in ("sentinels", "event", "terminate"):
-        result = checked_stop(
-            ProgramStop(tasks=1, length=0, workers=2, way=way, moment=800).run(deadline=AMPLE)
-        )
-        assert (result.received, result.lost, result.left) == (1, 0, 0)
 
 
 CUBES = [80 * (rank**3) / 1296 for rank in range(1, 9)]  # milliseconds; 1296 is the sum of the cubes

@@ -6,8 +6,6 @@ As in a cell that starts with ``%%worker``.
 from __future__ import annotations
 
 import queue as queues
-import signal
-import sys
 import threading
 import time
 from multiprocessing import connection as connections
@@ -183,46 +181,6 @@ def take_tasks_without_a_loop(queue: Any) -> None:
 def take_one_task(queue: Any) -> None:
     queue.get()
     time.sleep(0.01)
-
-
-# A program that is stopped.
-
-
-def work_and_look_again(queue: Any, stopping: Any) -> None:
-    """Wait for a task with a limit, and do all in one loop."""
-    task: Any = ()
-    while task is not None and not stopping.is_set():
-        try:
-            task = queue.get(timeout=0.01)
-        except queues.Empty:
-            continue
-        time.sleep(task[1] if task else 0)
-
-
-def work_once(queue: Any, _: object) -> None:
-    take_one_task(queue)
-
-
-def finish_when_terminated(queue: Any, _: object) -> None:
-    ends: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: ends.append(number))
-    while not ends:
-        time.sleep(queue.get()[1])
-
-
-def leave_when_terminated(queue: Any, _: object) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    while True:
-        time.sleep(queue.get()[1])
-
-
-def put_and_leave(queue: Any, tasks: Sequence[Any], *_: object) -> None:
-    put_each(queue, tasks)
-
-
-def put_and_stop_at_once(queue: Any, tasks: Sequence[Any], _: object, stop: Callable[[], None]) -> None:
-    put_each(queue, tasks)
-    stop()
 
 
 # Stages.
