@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipc_helpers.ui.worker_cells import WorkerCell
 
 
-CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall", "pool")
+CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall", "pool", "program")
 """What the modules of :mod:`ipc_helpers.exercises` begin with, in the order of the chapters."""
 
 _HINTS = {

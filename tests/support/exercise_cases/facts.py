@@ -19,6 +19,13 @@ PRICE_ERROR = {
     "words": "3,50 is no price, see position 1",
 }
 REPORTS = [(1, 3), (2, 3), (3, 3)]
+STOPPED = {"stopped": [1, 4, 9], "begun": 3, "early": [], "begun_early": 0, "still_set": True}
+FED = {"alive": 0, "done": ["a", "b", "c", "d"], "left": 2}
+ENDED = {
+    "interrupted": {**FED, "raised": "KeyboardInterrupt"},
+    "failed": {**FED, "raised": "ArithmeticError"},
+    "whole": {**FED, "raised": ""},
+}
 KNOWN = {"returned": {"a": "A", "b": "B"}, "alive": 0, "late": 0, "answered": ["a", "b"]}
 
 FACTS: list[tuple[str, dict[str, Any], str]] = [
@@ -216,5 +223,48 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
         "07.5",
         {"slow": KNOWN, "deadly": {**KNOWN, "alive": 1}},
         "1 worker still ran when the function returned. Hint: end the workers",
+    ),
+    (
+        "08.1",
+        {**STOPPED, "whole": [1, 4, 9, 16, 25, 36], "early": [0]},
+        "with the event set before the first step, the worker returned 0. Hint: return what the function",
+    ),
+    (
+        "08.1",
+        {**STOPPED, "whole": [1, 4, 9, 16, 25, 36], "stopped": [9]},
+        "with the event set during step 3, the worker returned 9",
+    ),
+    (
+        "08.2",
+        {**ENDED, "whole": {**FED, "raised": "", "left": 1}},
+        "1 of 2 workers had got None when feed() returned. Hint: put None for each worker",
+    ),
+    (
+        "08.2",
+        {**ENDED, "whole": {**FED, "raised": "", "alive": 1}},
+        "1 worker still ran when feed() returned. Hint: put the sentinels and join in a finally block",
+    ),
+    (
+        "08.2",
+        {**ENDED, "failed": {**FED, "raised": "", "alive": 2}},
+        "2 workers still ran when feed() returned. Hint: put the sentinels and join in a finally block",
+    ),
+    (
+        "08.3",
+        {
+            "records": [
+                ("shop", "INFO", "open"),
+                ("root", "WARNING", "low"),
+                ("bank", "ERROR", "no key"),
+                ("root", "INFO", "ready"),
+            ],
+            "returned": None,
+        },
+        "4 records came, and 3 were logged from INFO on. Hint: log_to() itself logs nothing",
+    ),
+    (
+        "08.4",
+        {"total": None, "both": 2},
+        "the child had to add 1, 2, 3 to 11, and counter.total is None here",
     ),
 ]
