@@ -250,21 +250,18 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
         "2 workers still ran when feed() returned. Hint: put the sentinels and join in a finally block",
     ),
     (
-        "08.3",
-        {
-            "records": [
-                ("shop", "INFO", "open"),
-                ("root", "WARNING", "low"),
-                ("bank", "ERROR", "no key"),
-                ("root", "INFO", "ready"),
-            ],
-            "returned": None,
-        },
-        "4 records came, and 3 were logged from INFO on. Hint: log_to() itself logs nothing",
+        "08.1",
+        {**STOPPED, "whole": [(1, 1), (2, 4)]},
+        "without the event, the worker returned (1, 1), (2, 4). Hint: return what the function returned",
     ),
     (
-        "08.4",
-        {"total": None, "both": 2},
-        "the child had to add 1, 2, 3 to 11, and counter.total is None here",
+        "08.5",
+        {"answers": [(-1, 1), (-2, 2), (-3, 3)], "idle": True, "left": True, "ended": True},
+        "for -1, -2, -3 came (-1, 1), (-2, 2), (-3, 3). Hint: send what the function returns for each task",
+    ),
+    (
+        "08.3",
+        {"records": [], "returned": "<QueueHandler>"},
+        "log_to() returned '<QueueHandler>', and no record came. Hint: add a QueueHandler to the root",
     ),
 ]

@@ -5,18 +5,16 @@ from __future__ import annotations
 from exercise_cases import Cases, Mutant
 
 LOOKS = "        if stop.is_set():\n            break\n"
-FINALLY = (
-    "    finally:\n        for _ in workers:\n            queue.put(None)\n"
-    "        for worker in workers:\n            worker.join()\n"
-)
 PUTS = "    try:\n        for task in tasks:\n            queue.put(task)\n"
 SENTINELS = "        for _ in workers:\n            queue.put(None)\n"
 JOINS = "        for worker in workers:\n            worker.join()\n"
+ENDS = SENTINELS + JOINS
+FINALLY = "    finally:\n" + ENDS
 ADDS = (
     "    if not any(isinstance(handler, logging.handlers.QueueHandler) for handler in root.handlers):\n"
     "        root.addHandler(logging.handlers.QueueHandler(queue))\n"
 )
-MAKES_ONE = "        self.__dict__.update(state)\n        self.lock = threading.Lock()\n"
+MAKES_ONE = "        self.lock = threading.Lock()\n"
 LEAVES_OUT = '        state = self.__dict__.copy()\n        del state["lock"]\n        return state\n'
 WAITS = "    while connection in wait([connection, parent.sentinel]):\n"
 
@@ -27,14 +25,6 @@ CASES = {
                 {LOOKS: ""},
                 "the event was set during step 3, and 3 more steps began. Hint: ask the event before each",
                 "results.append(function(step))",
-            ),
-            "looks once": Mutant(
-                {
-                    LOOKS: "",
-                    "    results = []\n": "    results = []\n    if stop.is_set():\n        return results\n",
-                },
-                "the event was set during step 3, and 3 more steps began",
-                "if stop.is_set():",
             ),
             "the event itself": Mutant(
                 {"stop.is_set()": "stop"},
@@ -71,11 +61,6 @@ CASES = {
                 "the worker returned None. Hint: return a list of what the function returned, also when",
                 "def work_until(stop, function, steps):",
             ),
-            "pairs": Mutant(
-                {"results.append(function(step))": "results.append((step, function(step)))"},
-                "without the event, the worker returned (1, 1), (2, 4)",
-                "results.append((step, function(step)))",
-            ),
             "clears the event": Mutant(
                 {"break": "stop.clear()\n            break"},
                 "the event was no longer set when the worker had returned. Hint: other workers look",
@@ -100,32 +85,18 @@ CASES = {
             "no finally": Mutant(
                 {
                     PUTS + FINALLY: "    for task in tasks:\n        queue.put(task)\n"
-                    "    for _ in workers:\n        queue.put(None)\n"
-                    "    for worker in workers:\n        worker.join()\n"
+                    + ENDS.replace("        ", "    ")
                 },
                 "2 workers still ran when feed() ended with KeyboardInterrupt. Hint: put the sentinels and",
                 "queue.put(None)",
             ),
             "except Exception": Mutant(
-                {
-                    FINALLY: "    except Exception:\n"
-                    + SENTINELS
-                    + JOINS
-                    + "        raise\n    else:\n"
-                    + SENTINELS
-                    + JOINS
-                },
+                {FINALLY: f"    except Exception:\n{ENDS}        raise\n    else:\n{ENDS}"},
                 "2 workers still ran when feed() ended with KeyboardInterrupt. Hint: put the sentinels and",
                 "queue.put(None)",
             ),
             "the interrupt alone": Mutant(
-                {
-                    FINALLY: "    except KeyboardInterrupt:\n"
-                    + SENTINELS
-                    + JOINS
-                    + "        raise\n"
-                    + (SENTINELS + JOINS).replace("        ", "    ")
-                },
+                {FINALLY: f"    except KeyboardInterrupt:\n{ENDS}        raise\n    else:\n{ENDS}"},
                 "2 workers still ran when feed() ended with the exception of the tasks",
                 "queue.put(None)",
             ),
@@ -134,24 +105,14 @@ CASES = {
                 "KeyboardInterrupt did not reach the caller of feed(). Hint: a finally block",
                 "def feed(ctx, work, tasks, count):",
             ),
-            "returns in finally": Mutant(
-                {JOINS: JOINS + "        return\n"},
-                "KeyboardInterrupt did not reach the caller of feed()",
-                "def feed(ctx, work, tasks, count):",
-            ),
             "terminates": Mutant(
                 {SENTINELS: "        for worker in workers:\n            worker.terminate()\n"},
-                "had been done when feed() ended with KeyboardInterrupt. Hint: a worker that is terminated",
+                "had been done. Hint: a worker that is terminated leaves its task half done",
                 "worker.terminate()",
             ),
             "one sentinel": Mutant(
                 {SENTINELS: "        queue.put(None)\n"},
                 "feed, interrupted, waits in join() forever. Hint: a worker ends when it gets None, and",
-                "worker.join()",
-            ),
-            "joins first": Mutant(
-                {SENTINELS + JOINS: JOINS + SENTINELS},
-                "waits in join() forever. Hint: a worker ends when it gets None",
                 "worker.join()",
             ),
             "does not join": Mutant(
@@ -210,17 +171,6 @@ CASES = {
                 "an INFO record did not come, and the level was INFO. Hint: in a spawned child, the root",
                 "root.addHandler(logging.handlers.QueueHandler(queue))",
             ),
-            "level of the handler": Mutant(
-                {
-                    "    root.setLevel(level)\n": "    handler = logging.handlers.QueueHandler(queue)\n"
-                    "    handler.setLevel(level)\n",
-                    "root.addHandler(logging.handlers.QueueHandler(queue))": "root.addHandler(handler)",
-                    "handler in root.handlers": "known in root.handlers",
-                    "isinstance(handler,": "isinstance(known,",
-                },
-                "an INFO record did not come, and the level was INFO. Hint: in a spawned child, the root",
-                "handler.setLevel(level)",
-            ),
             "all levels": Mutant(
                 {"setLevel(level)": "setLevel(logging.DEBUG)"},
                 "a DEBUG record came, and the level was INFO",
@@ -231,11 +181,6 @@ CASES = {
                 "a record of the root logger did not come. Hint: records go up to the root logger's",
                 "root.addHandler(logging.handlers.QueueHandler(queue))",
             ),
-            "basicConfig alone": Mutant(
-                {ADDS: "", "root.setLevel(level)": "logging.basicConfig(level=level)"},
-                "no record came. Hint: the child needs a QueueHandler",
-                "logging.basicConfig(level=level)",
-            ),
             "a listener": Mutant(
                 {
                     ADDS: "    listener = logging.handlers.QueueListener(queue, logging.StreamHandler())\n"
@@ -243,11 +188,6 @@ CASES = {
                 },
                 "no record came. Hint: the child needs a QueueHandler at its root logger; a QueueListener is",
                 "listener = logging.handlers.QueueListener(queue, logging.StreamHandler())",
-            ),
-            "returns a handler": Mutant(
-                {ADDS: "    return logging.handlers.QueueHandler(queue)\n"},
-                "log_to() returned '<QueueHandler>', and no record came. Hint: add a QueueHandler to the",
-                "def log_to(queue, level):",
             ),
             "a format": Mutant(
                 {
@@ -278,16 +218,6 @@ CASES = {
                 "out of the queue came 'open', which is no record. Hint: a QueueHandler puts the whole",
                 "self.queue.put(self.format(record))",
             ),
-            "imports logging alone": Mutant(
-                {
-                    "import logging.handlers\n": "",
-                    "QueueHandler) for": "StreamHandler) for",
-                    "isinstance(handler, logging.handlers.": "isinstance(handler, logging.",
-                    "addHandler(logging.handlers.": "addHandler(logging.handler.",
-                },
-                "log_to raised AttributeError",
-                "root.addHandler(logging.handler.QueueHandler(queue))",
-            ),
         },
         others={
             "basicConfig": (
@@ -308,72 +238,69 @@ CASES = {
         mutants={
             "with the lock": Mutant(
                 {'        del state["lock"]\n': ""},
-                "lock' object). Hint: with a method, its whole object is sent to the child, and a lock can't",
-                "child.start()",
+                "start() raised TypeError (cannot pickle '_thread.lock' object). Hint: with a method, its",
+                "def __getstate__(self):",
             ),
             "not from a copy": Mutant(
                 {"self.__dict__.copy()": "self.__dict__"},
-                "add_in_child raised AttributeError ('Counter' object has no attribute 'lock'). Hint: where",
-                "with self.lock:",
+                "after the start of the child, note() raised AttributeError ('SentLogbook' object has no",
+                "def __getstate__(self):",
             ),
             "no new lock": Mutant(
-                {MAKES_ONE: "        self.__dict__.update(state)\n"},
-                "work raised AttributeError ('Counter' object has no attribute 'lock'). Hint: where is the",
-                "with self.lock:",
+                {MAKES_ONE: ""},
+                "in the child, note() raised AttributeError ('SentLogbook' object has no attribute 'lock')",
+                "def __setstate__(self, state):",
             ),
-            "the copy's total": Mutant(
-                {"counter.total = totals.get()": "totals.get()"},
-                "the child had to add 1, 2, 3 to 11, and counter.total is still 11 here. Hint: the child has",
-                "totals.get()",
+            "no texts": Mutant(
+                {"self.__dict__.update(state)": "self.__init__()"},
+                "the logbook in the child had 'started', and not 'opened', 'started'. Hint: all but the lock",
+                "def __setstate__(self, state):",
             ),
-            "reads its own": Mutant(
+            "a lock that is none": Mutant(
+                {"import threading": "import contextlib", "threading.Lock()": "contextlib.nullcontext()"},
+                "in the child, note() did not wait while another thread held the lock. Hint: make a lock",
+                "def __setstate__(self, state):",
+            ),
+            "from the state": Mutant(
+                {MAKES_ONE: '        self.lock = state["lock"]\n'},
+                "the child failed before note() was called, as its logbook was made. Hint: look at what",
+                "def __setstate__(self, state):",
+            ),
+            "predicts both": Mutant(
+                {'return ["opened"]': 'return ["opened", "started"]'},
+                "your prediction was ['opened', 'started'], and the logbook here has 'opened'. Hint: the",
+                "def predict():",
+            ),
+            "__getstate__ alone": Mutant(
                 {
-                    "    counter.total = totals.get()\n": "",
-                    "child.join()": "child.join()\n    return counter.total",
+                    LEAVES_OUT: "        ...\n",
+                    "    def __getstate__(self):\n": "    def written(self):\n",
+                    "        self.__dict__.update(state)\n"
+                    + MAKES_ONE: "        raise NotImplementedError\n",
                 },
-                "and counter.total is still 11 here. Hint: the child has a copy of the counter",
-                "child.start()",
-            ),
-            "adds the total": Mutant(
-                {"counter.total = totals": "counter.total += totals"},
-                "to 11, and counter.total is 28 here. Hint: the total that the child puts is the new one",
-                "counter.total += totals.get()",
-            ),
-            "calls the method": Mutant(
-                {"target=counter.work, args=(numbers, totals)": "target=counter.work(numbers, totals)"},
-                "add_in_child raised RuntimeError (the method was called in the parent). Hint: target takes",
-                "self.total += number",
-            ),
-            "no lock any more": Mutant(
-                {
-                    "total = total\n        self.lock = threading.Lock()\n": "total = total\n",
-                    "        with self.lock:\n            self": "        self",
-                    LEAVES_OUT: "        return self.__dict__\n",
-                    MAKES_ONE: "        self.__dict__.update(state)\n",
-                },
-                "two threads added 1 each at the same time, and the total rose by 1. Hint: one thread has to",
-                "def add(self, number):",
+                "start() raised TypeError (cannot pickle '_thread.lock' object)",
+                "class SentLogbook(Logbook):",
             ),
         },
         others={
-            "__reduce__": {
-                "def __getstate__": "def __reduce__",
-                LEAVES_OUT: "        return Counter, (self.total,)\n",
-            },
             "begins again": {
-                LEAVES_OUT: '        return {"total": self.total}\n',
-                MAKES_ONE: ('        self.__init__(state["total"])\n'),
+                LEAVES_OUT: '        return {"texts": self.texts}\n',
+                "        self.__dict__.update(state)\n" + MAKES_ONE: (
+                    '        self.__init__()\n        self.texts = state["texts"]\n'
+                ),
             },
-            "one lock for all counters of a process, and a pipe of its own": (
-                "import threading\n\nlock = threading.Lock()\n\n\nclass Counter:\n"
-                "    def __init__(self, total):\n        self.total = total\n\n"
-                "    def add(self, number):\n        with lock:\n            self.total += number\n\n"
-                "    def work(self, numbers, sender):\n        for number in numbers:\n"
-                "            self.add(number)\n        sender.send(self.total)\n\n\n"
-                "def add_in_child(ctx, counter, numbers):\n"
-                "    receiver, sender = ctx.Pipe(duplex=False)\n"
-                "    ctx.Process(target=counter.work, args=(numbers, sender)).start()\n"
-                "    counter.total = receiver.recv()\n"
+            "__reduce__, and a tuple": (
+                "from ipc_helpers.workers.process_workers import Logbook\n\n\ndef predict():\n"
+                "    return ('opened',)\n\n\nclass SentLogbook(Logbook):\n    def __reduce__(self):\n"
+                "        return SentLogbook, (), {'texts': self.texts}\n"
+            ),
+            "a lock that is made when it is needed": (
+                "import threading\n\n\ndef predict():\n    return ['opened']\n\n\nclass SentLogbook:\n"
+                "    def __init__(self):\n        self.texts = []\n        self._lock = None\n\n"
+                "    @property\n    def lock(self):\n        if self._lock is None:\n"
+                "            self._lock = threading.Lock()\n        return self._lock\n\n"
+                "    def note(self, text):\n        with self.lock:\n            self.texts.append(text)\n\n"
+                "    def __getstate__(self):\n        return {**self.__dict__, '_lock': None}\n"
             ),
         },
     ),
@@ -382,20 +309,6 @@ CASES = {
             "receives alone": Mutant(
                 {WAITS: "    while True:\n"},
                 "4 seconds after its parent was killed, the worker was still running. Hint: nobody sends",
-                "task = connection.recv()",
-            ),
-            "asks between tasks": Mutant(
-                {WAITS: "    while parent.is_alive():\n"},
-                "4 seconds after its parent was killed, the worker was still running. Hint: nobody sends",
-                "task = connection.recv()",
-            ),
-            "the end of file": Mutant(
-                {
-                    WAITS: "    while True:\n",
-                    "task = connection.recv()": "try:\n            task = connection.recv()\n"
-                    "        except EOFError:\n            break",
-                },
-                "the worker was still running. Hint: nobody sends, and no end of file comes: wait for",
                 "task = connection.recv()",
             ),
             "receives in any case": Mutant(
@@ -456,11 +369,6 @@ CASES = {
                 },
                 "serve raised AttributeError ('NoneType' object has no attribute 'sentinel'). Hint: call",
                 "while connection in wait([connection, parent.sentinel]):",
-            ),
-            "sends the task": Mutant(
-                {"connection.send(function(task))": "connection.send((task, function(task)))"},
-                "for -1, -2, -3 came (-1, 1), (-2, 2), (-3, 3). Hint: send what the function returns",
-                "connection.send((task, function(task)))",
             ),
         },
         others={
