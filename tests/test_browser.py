@@ -27,7 +27,16 @@ from lab import (
 )
 from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
-from ipc_helpers import PipeExchange, ProcessStart, QueueFlow, QueuePlaces, StageChain, WorkerPool
+from ipc_helpers import (
+    PipeExchange,
+    ProcessStart,
+    ProgramStop,
+    QueueFlow,
+    QueuePlaces,
+    SlotExchange,
+    StageChain,
+    WorkerPool,
+)
 from ipc_helpers.experiments.parameters import WholeNumber
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui.controls import stops
@@ -107,6 +116,10 @@ PLAYS = {
     "07-pools": Play(
         WorkerPool(), (8, 12), "worker 1", {"Tasks": 200, "Task length (ms)": 50, "Workers": 1}, exact="Tasks"
     ),
+    "08-programs": Play(
+        ProgramStop(), (8, 12), "worker 1", {"Tasks": 100, "Task length (ms)": 100, "Workers": 1}, exact="Tasks"
+    ),
+    "09-sharing": Play(SlotExchange(), (30, 70), "consumer", {"Messages": 500, "Pause (ms)": 20}),
 }
 WITHOUT_PANEL = ("06-pitfalls",)
 

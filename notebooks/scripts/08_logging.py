@@ -10,8 +10,8 @@ from threading import Thread
 
 
 def work(records, count):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent; a thread awaits its end:
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     logging.basicConfig(level="INFO", format="%(processName)s: %(message)s", handlers=[QueueHandler(records)])
     logging.info("counted to %d", count)
 

@@ -8,8 +8,8 @@ from threading import Thread
 
 
 def work(tasks, results):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent; a thread awaits its end:
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     for task in iter(tasks.get, None):
         results.put(task * task)
 
