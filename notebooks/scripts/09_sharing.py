@@ -1,4 +1,4 @@
-"""Hand large messages over in the slots of a shared memory: the queues carry only the numbers of the slots."""
+"""Hand large messages over in slots of a shared memory: the queues carry the numbers of the slots."""
 
 import multiprocessing
 import os
