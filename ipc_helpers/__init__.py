@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ipc_helpers.experiments.queue_places import QueuePlaces as QueuePlaces
     from ipc_helpers.experiments.result import ProtocolError as ProtocolError
     from ipc_helpers.experiments.result import Result as Result
+    from ipc_helpers.experiments.slot_exchange import SlotExchange as SlotExchange
     from ipc_helpers.experiments.stage_chain import StageChain as StageChain
     from ipc_helpers.experiments.worker_pool import WorkerPool as WorkerPool
     from ipc_helpers.group.child_handle import Child as Child
@@ -52,6 +53,7 @@ _NAMES = {
     "experiments.queue_flow": "QueueFlow",
     "experiments.queue_places": "QueuePlaces",
     "experiments.result": "ProtocolError Result",
+    "experiments.slot_exchange": "SlotExchange",
     "experiments.stage_chain": "StageChain",
     "experiments.worker_pool": "WorkerPool",
     "group.child_handle": "Child",

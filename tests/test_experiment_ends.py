@@ -18,6 +18,7 @@ from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError, Result
+from ipc_helpers.experiments.slot_exchange import SlotExchange
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.errors import Cancelled, DeadlineError, WorkerError
@@ -106,6 +107,8 @@ def test_records_of_a_deadlock_are_there(start_method: str) -> None:
         PipeExchange(messages=100_000),
         PipeExchange(messages=100_000, duplex=True),
         QueuePlaces(messages=1_000, pause=10),
+        SlotExchange(messages=500, pause=20),
+        SlotExchange(messages=500, pause=20, through="queue"),
         WorkerPool(tasks=200, length=50, workers=2),
         WorkerPool(tasks=200, length=50, workers=2, chunk=50),
         StageChain(messages=100, stages=4, work=100),

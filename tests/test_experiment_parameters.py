@@ -15,6 +15,7 @@ from ipc_helpers.experiments.process_start import ProcessStart
 from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
+from ipc_helpers.experiments.slot_exchange import SlotExchange
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.starting import start_methods
@@ -79,6 +80,7 @@ NO_STRINGS = (1, 1.5, None, math.nan, True, ["spawn"])
 NO_CHOICES = [
     *((kind, "start_method", (*NO_STRINGS, "thread", "", "Spawn", "spawn ")) for kind in EXPERIMENTS),
     (WorkerPool, "order", (*NO_STRINGS, 0, ["mixed"], "", "longest", "Mixed")),
+    (SlotExchange, "through", (*NO_STRINGS, 0, "", "slot", "Queue")),
     (StageChain, "slow", (*NO_STRINGS, 0, "", "none", "stage", "Consumer")),
     (ProgramStop, "way", (*NO_STRINGS, 0, "", "kill", "Event", "sentinel")),
     (PipeExchange, "duplex", (0, 1, "duplex", "True", None, math.nan, [True])),
@@ -107,6 +109,16 @@ TOO_MUCH: list[tuple[type[Experiment], dict[str, int], str]] = [
         QueueFlow,
         {"messages": 100_000, "payload": 2_685},
         f"{VOLUME}, not 100,000 × 2,685 bytes = 256.062 MiB: lower messages",
+    ),
+    (
+        SlotExchange,
+        {"messages": 257, "size": 1_024},
+        "messages × size must be at most 256 MiB, not 257 × 1,024 KiB = 257 MiB: lower messages or size",
+    ),
+    (
+        SlotExchange,
+        {"messages": 501, "pause": 20},
+        "messages × pause must be at most 10 seconds, not 501 × 20 ms = 10.02 seconds: lower messages or",
     ),
     *(
         (
@@ -147,6 +159,11 @@ def test_more_than_a_run_may_take_is_refused(
 MOST: list[tuple[type[Experiment], dict[str, int]]] = [
     *((kind, {"messages": 256, "payload": MIB}) for kind in (*WITH_VOLUME, QueuePlaces)),
     *((kind, {"messages": 100_000, "payload": size}) for kind in WITH_VOLUME for size in (2_684, 0)),
+    *(
+        (SlotExchange, {"messages": messages, "size": size})
+        for messages, size in ((256, 1_024), (1_000, 262))
+    ),
+    (SlotExchange, {"messages": 500, "pause": 20}),
     *((WorkerPool, {"tasks": tasks, "length": length}) for tasks, length in ((200, 50), (50, 200), (200, 0))),
     (QueuePlaces, {"messages": 1_000, "pause": 20}),
     *((ProgramStop, {"tasks": tasks, "length": length}) for tasks, length in ((100, 100), (20, 500))),
@@ -190,6 +207,9 @@ def test_description_has_all_numbers() -> None:
     assert pipe.description == "2,000 messages of 1 byte, over a one-way pipe, spawn"
     assert "requests and replies over a duplex pipe" in PipeExchange(duplex=True).description
     assert ProcessStart(processes=3).description == "3 processes with an argument of 0 bytes, spawn"
+    slots = SlotExchange(messages=1, size=1_024, slots=1, pause=2)
+    assert slots.description == "1 message of 1,024 KiB through 1 slot, a pause of 2 ms after each get, spawn"
+    assert " of 256 KiB through a queue with maxsize=4, a " in SlotExchange(through="queue").description
     places = QueuePlaces(messages=1, payload=2, maxsize=3, pause=4)
     assert places.description == "1 message of 2 bytes, maxsize=3, a pause of 4 ms after each get, spawn"
     assert ", no bound, " in QueuePlaces().description

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import reader_workers
+import slot_workers
 import stopped_workers
 from experiment_runs import AMPLE, CHECKED, DUPLEX, EXPERIMENTS, ROLES, checked, checked_flow, ended, small
 
@@ -21,6 +22,7 @@ from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError
+from ipc_helpers.experiments.slot_exchange import SlotExchange
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.errors import Cancelled, WorkerError
@@ -39,6 +41,9 @@ RIGHT = [
     (PipeExchange, {}, "receiver", reader_workers.receive_in_another_way),
     (PipeExchange, DUPLEX, "client", reader_workers.request_in_another_way),
     (PipeExchange, DUPLEX, "server", reader_workers.serve_in_another_way),
+    (SlotExchange, {}, "producer", slot_workers.fill_two_slots_at_once),
+    (SlotExchange, {}, "consumer", slot_workers.read_slots_and_remove_them),
+    (SlotExchange, {"through": "queue"}, "queue_consumer", slot_workers.consume_pairs),
     (ProcessStart, {}, "worker", reader_workers.take_a_moment),
     (ProcessStart, {}, "worker", reader_workers.return_something),
     (WorkerPool, {}, "worker", reader_workers.take_tasks),
@@ -88,6 +93,27 @@ BREAKING = [
         "server",
         reader_workers.serve_three,
         "of 12 messages [56] were not (sent|received)",
+    ),
+    (
+        SlotExchange,
+        {},
+        "consumer",
+        slot_workers.keep_slots,
+        r"^nobody can go on: producer waits in SimpleQueue.get, in the line  slot = free.get\(\); consumer ",
+    ),
+    (
+        SlotExchange,
+        {},
+        "producer",
+        slot_workers.fill_slots_and_leave,
+        "^consumer waited for a message, and each producer had ended",
+    ),
+    (
+        SlotExchange,
+        {"through": "queue"},
+        "queue_consumer",
+        reader_workers.get_three,
+        "of 12 messages 9 were not received|and 9",
     ),
     (WorkerPool, {}, "worker", reader_workers.take_one_task, "of 6 tasks 4 were not received"),
     (WorkerPool, {"chunk": 2}, "worker", reader_workers.take_one_task, "of 6 tasks 2 were not received"),
@@ -253,6 +279,7 @@ def test_own_worker_that_hangs_is_cancelled(
             reader_workers.put_something_else,
             "'hello' is no message: it does not begin with a number",
         ),
+        (SlotExchange, slot_workers.put_slots_alone, "0 is no message: it does not begin with a number"),
         (QueueFlow, reader_workers.put_for_ever, "far more messages went through here than there are"),
     ],
 )

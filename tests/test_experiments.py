@@ -28,6 +28,7 @@ from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow, shares
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import ProtocolError, Result, measured
+from ipc_helpers.experiments.slot_exchange import SlotExchange
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.errors import Cancelled, DeadlineError
@@ -47,6 +48,7 @@ UNDER_EACH_START_METHOD: list[Experiment] = [
     *(PipeExchange(messages=messages, duplex=True) for messages in (2, 300)),
     *(ProcessStart(processes=number, argument=size) for number, size in ((1, 0), (1, MIB), (5, 1))),
     *(QueuePlaces(messages=100, maxsize=maxsize, pause=0) for maxsize in (0, 1, 3)),
+    *(SlotExchange(messages=100, through=through, slots=3) for through in ("slots", "queue")),
     *(WorkerPool(**UNEVEN, order=order, workers=3) for order in ("mixed", "longest first", "longest last")),  # type: ignore[arg-type]
     *(WorkerPool(**UNEVEN, workers=2, chunk=chunk) for chunk in (3, 8)),  # type: ignore[arg-type]
     StageChain(messages=20, stages=1, maxsize=0, work=4),
@@ -65,6 +67,12 @@ UNDER_ONE: list[Experiment] = [
         QueuePlaces(messages=8, payload=payload, pause=pause)
         for payload in (0, 1, 100_000, MIB)
         for pause in (0, 2)
+    ),
+    *(
+        SlotExchange(messages=messages, size=size, slots=slots, through=through)
+        for messages, size in ((1, 1), (8, 1024), (300, 1))  # more than a byte can count
+        for slots in (1, 16)
+        for through in ("slots", "queue")
     ),
     *(WorkerPool(tasks=tasks, length=1, workers=workers) for tasks in (1, 200) for workers in (1, 8)),
     WorkerPool(tasks=8, length=1, workers=8),
@@ -180,6 +188,7 @@ def test_lengths_of_tasks_keep_their_sum(tasks: int, order: str) -> None:
         QueueFlow(messages=20_000, maxsize=1, consumers=2),  # so small a queue takes its time
         PipeExchange(messages=100_000),
         PipeExchange(messages=100_000, duplex=True),
+        *(SlotExchange(messages=200, pause=3, through=through) for through in ("slots", "queue")),
         QueuePlaces(messages=200, pause=3),  # whose feeder thread counts for nothing
         WorkerPool(tasks=40, length=20, workers=2),
         WorkerPool(tasks=40, length=20, workers=2, chunk=20),  # task by task, although in two messages
@@ -218,12 +227,21 @@ def test_cancelled_before_the_run(kind: type[Experiment]) -> None:
     [
         (QueueFlow(messages=100_000, maxsize=1), 0.5, {"producer 1", "consumer 1"}),
         (PipeExchange(messages=100_000, duplex=True), 0.5, {"client", "server"}),
+        (SlotExchange(messages=500, pause=20), 1, {"producer", "consumer"}),
         (WorkerPool(tasks=50, length=200, workers=1), 1, {"producer", "worker 1"}),
         (StageChain(messages=100, stages=1, work=100), 1, {"producer", "stage 1", "consumer"}),
         (ProgramStop(workers=1, moment=5_000), 1, {"producer", "worker 1"}),
         (ProgramStop(tasks=20, length=500, workers=1, moment=0), 1, {"producer", "worker 1"}),
     ],
-    ids=["QueueFlow", "PipeExchange", "WorkerPool", "StageChain", "before a stop", "during a stop"],
+    ids=[
+        "QueueFlow",
+        "PipeExchange",
+        "SlotExchange",
+        "WorkerPool",
+        "StageChain",
+        "before a stop",
+        "during a stop",
+    ],
 )
 def test_deadline_during_the_run(experiment: Experiment, deadline: float, stuck: set[str]) -> None:
     assert {*ended(DeadlineError, experiment, deadline=deadline).stacks} <= stuck

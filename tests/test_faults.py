@@ -28,6 +28,7 @@ from ipc_helpers import (
     QueueFlow,
     QueuePlaces,
     Result,
+    SlotExchange,
     StageChain,
     WorkerError,
     WorkerGroup,
@@ -71,6 +72,7 @@ TARGETS = {
     "duplex pipe": Target(
         PipeExchange(messages=100_000, duplex=True), PipeExchange(messages=500, duplex=True), 2
     ),
+    "slots": Target(SlotExchange(messages=500, pause=20), SlotExchange(messages=20), 2),
     "start": Target(ProcessStart(processes=3, argument=2**20), ProcessStart(processes=2), 2, lasts=False),
     "pool": Target(WorkerPool(tasks=50, length=200), WorkerPool(tasks=20, length=1), 5, first=1),
     "stop": Target(

@@ -18,6 +18,7 @@ from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
+from ipc_helpers.experiments.slot_exchange import SlotExchange
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, STOP, WRITE, Lane, Step
@@ -280,6 +281,7 @@ def test_step_that_is_noted_late_moves_the_message_no_more() -> None:
         QueuePlaces(messages=20, payload=200_000),
         PipeExchange(messages=1),
         PipeExchange(messages=500, duplex=True),
+        *(SlotExchange(messages=20, slots=1, through=through) for through in ("slots", "queue")),
         *(StageChain(messages=20, stages=stages, maxsize=maxsize) for stages in (1, 4) for maxsize in (0, 2)),
         ProcessStart(processes=1),
         ProcessStart(processes=16, argument=1000),

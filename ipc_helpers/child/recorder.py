@@ -142,6 +142,43 @@ def _recorded(method: Callable[..., Any], operation: int, track: Track) -> Calla
     return call
 
 
+def calls_of_first(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Callable[..., object]:
+    """Record the calls at the first argument alone: what goes through others is no message."""
+    return calls(worker, args[:1], track)
+
+
+def slots(worker: Callable[..., object], args: Sequence[Any], track: Track) -> Callable[..., object]:
+    """Record the wait for a free slot, at the second queue, of each message that is put into the first."""
+    queue, free, cells = args[0], args[1], track.cells
+    put_it, get_it = queue.put, free.get
+    waits: list[tuple[int, int]] = []  # for the slots that no message has gone into yet
+
+    def get(*args: Any, **options: Any) -> Any:
+        cells[SEND] = started = perf_counter_ns()
+        try:
+            slot = get_it(*args, **options)
+        except BaseException:
+            cells[SEND] = 0
+            raise
+        waits.append((started, perf_counter_ns()))
+        return slot
+
+    def put(obj: Any, *args: Any, **options: Any) -> None:
+        if obj is not None:
+            try:
+                number = index(obj[0])
+            except (TypeError, LookupError):
+                words = f"{short(obj)} is no message: it does not begin with a number"
+                raise ValueError(words) from None
+        put_it(obj, *args, **options)
+        if obj is not None:
+            now = perf_counter_ns()
+            track.add(*(waits.pop(0) if waits else (now, now)), number, SEND)
+
+    free.get, queue.put = get, put
+    return worker
+
+
 def calls_and_writes(
     worker: Callable[..., object], args: Sequence[Any], track: Track
 ) -> Callable[..., object]:

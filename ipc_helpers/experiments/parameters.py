@@ -285,7 +285,10 @@ class ExperimentParameters(ABC):
 
     @abstractmethod
     def participants(self, context: Any) -> Iterator[Participant]:
-        """Make what its processes share, and yield each process, those that send first."""
+        """Make what its processes share, and yield each process, those that send first.
+
+        A segment of shared memory among the arguments is removed once all processes have ended.
+        """
 
 
 def either(values: Iterable[object]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
+from multiprocessing.shared_memory import SharedMemory
 from time import perf_counter_ns, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._group: WorkerGroup
+        self._segments: list[SharedMemory] = []
         self._tracks: dict[str, Track] = {}  # by the name of their process, in the order of the lanes
         self._children: dict[str, list[Child]] = {role: [] for role in self.experiment.roles_here}
         self._are_alone = False  # up, and none waits for its parent
@@ -55,6 +57,8 @@ class Run:
         """
         self._group = group
         parts = list(self.experiment.participants(group.context))
+        shared = {id(each): each for part in parts for each in part.args if isinstance(each, SharedMemory)}
+        self._segments += shared.values()
         for part in parts:
             enough = self.experiment.steps + 10 * _SPARE if part.records is None else part.records
             self._tracks[part.name] = Track(enough + _SPARE)
@@ -190,7 +194,11 @@ class Run:
             yield Lane(name, records, ending, goes_on, where)
 
     def close(self) -> None:
-        """Let go of the records."""
+        """Let go of the records, and of segments of shared memory: all processes have ended."""
+        for segment in self._segments:
+            segment.close()
+            with suppress(FileNotFoundError):  # a worker of the reader's was first
+                segment.unlink()
         for track in self._tracks.values():
             track.close()
 

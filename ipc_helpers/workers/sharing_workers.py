@@ -120,3 +120,50 @@ def put_after_pauses(box, messages, pause):
     for message in messages:
         sleep(pause)
         box.put(message)
+
+
+# The experiment: messages that go through slots of shared memory, or whole through a queue
+
+
+def make_content(number, size):
+    """Return what a message has in it: one byte that tells its number, again and again."""
+    return bytes([number % 256]) * size
+
+
+def check_content(number, content):
+    """Raise ValueError when a message has been overwritten."""
+    if {content[0], content[-1]} != {number % 256}:
+        raise ValueError(f"message {number} was overwritten before it was read")
+
+
+def write_into_slots(queue, free, segment, messages, size):
+    """Write each message into a free slot, and put its number with that of the slot; then None."""
+    for number in range(messages):
+        content = make_content(number, size)
+        slot = free.get()
+        segment.buf[slot * size : (slot + 1) * size] = content
+        queue.put((number, slot))
+    queue.put(None)
+
+
+def read_from_slots(queue, free, segment, size, pause):
+    """Copy each message from its slot until None comes, give the slot back, and check the message."""
+    for number, slot in iter(queue.get, None):
+        content = bytes(segment.buf[slot * size : (slot + 1) * size])
+        free.put(slot)
+        check_content(number, content)
+        sleep(pause)
+
+
+def put_whole(queue, messages, size):
+    """Put each message with its number; then None."""
+    for number in range(messages):
+        queue.put((number, make_content(number, size)))
+    queue.put(None)
+
+
+def get_whole(queue, pause):
+    """Get messages until None comes, and check each."""
+    for number, content in iter(queue.get, None):
+        check_content(number, content)
+        sleep(pause)

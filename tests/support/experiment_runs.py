@@ -15,6 +15,7 @@ from ipc_helpers.experiments.program_stop import ProgramStop
 from ipc_helpers.experiments.queue_flow import QueueFlow
 from ipc_helpers.experiments.queue_places import QueuePlaces
 from ipc_helpers.experiments.result import Result
+from ipc_helpers.experiments.slot_exchange import SlotExchange
 from ipc_helpers.experiments.stage_chain import StageChain
 from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.trace import RECEIVE, SEND, WRITE, Lane, Track
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
 
 AMPLE = 60.0  # seconds
 SOON = 20.0  # seconds: far more than an end takes
-EXPERIMENTS = (QueueFlow, QueuePlaces, PipeExchange, ProcessStart, WorkerPool, StageChain, ProgramStop)
+EXPERIMENTS = (
+    QueueFlow,
+    QueuePlaces,
+    SlotExchange,
+    PipeExchange,
+    ProcessStart,
+    WorkerPool,
+    StageChain,
+    ProgramStop,
+)
 
 
 def checked(result: Result) -> Result:
@@ -37,7 +47,7 @@ def checked(result: Result) -> Result:
     received = {event.number: event for event in receives}
     assert result.sent == result.received == len(sends) == len(receives) == experiment.steps
     assert sorted(sent) == sorted(received) == list(range(experiment.steps))
-    size = getattr(experiment, "argument", getattr(experiment, "payload", 0))
+    size = experiment.bytes_each
     assert all(sent[number].started <= received[number].ended for number in sent)
     for lane in result.lanes:
         assert all(event.started <= event.ended for event in lane)
@@ -113,6 +123,20 @@ def checked_places(result: Result) -> Result:
     return result
 
 
+def checked_slots(result: Result) -> Result:
+    """Check what is so of every run of SlotExchange."""
+    exchange = checked(result).experiment
+    assert isinstance(exchange, SlotExchange)
+    assert sums(result) == [("producer", exchange.messages, 0), ("consumer", 0, exchange.messages)]
+    puts, gets = result.lanes
+    for events in (puts, gets):
+        assert list(events.column("number")) == list(range(exchange.messages)), "a queue keeps the order"
+    if exchange.through == "slots":
+        for put, got_before in zip(list(puts)[exchange.slots :], gets, strict=False):
+            assert put.ended > got_before.ended, "a slot is free again once its message was got"
+    return result
+
+
 def checked_pool(result: Result) -> Result:
     """Check what is so of every run of WorkerPool."""
     pool = checked(result).experiment
@@ -182,6 +206,7 @@ CHECKED = {
     QueueFlow: checked_flow,
     QueuePlaces: checked_places,
     PipeExchange: checked_exchange,
+    SlotExchange: checked_slots,
     ProcessStart: checked_start,
     WorkerPool: checked_pool,
     StageChain: checked_chain,
@@ -216,15 +241,21 @@ SMALL = {
     QueueFlow: {"messages": 12, "producers": 2, "consumers": 2, "maxsize": 4},
     QueuePlaces: {"messages": 12, "payload": 64, "pause": 0},
     PipeExchange: {"messages": 12},
+    SlotExchange: {"messages": 12, "size": 1, "slots": 2},
     ProcessStart: {"processes": 2, "argument": 64},
     WorkerPool: {"tasks": 6, "length": 5, "workers": 2},
     StageChain: {"messages": 12, "stages": 2, "work": 4},
     ProgramStop: {"tasks": 6, "length": 5, "workers": 2, "moment": 20},
 }
 DUPLEX = {"duplex": True}
+WHOLE = {"through": "queue"}
 ROLES = [
     pytest.param(kind, parameters, role, id=f"{kind.__name__} {role}")
-    for kind, parameters in [*((kind, {}) for kind in EXPERIMENTS), (PipeExchange, DUPLEX)]
+    for kind, parameters in [
+        *((kind, {}) for kind in EXPERIMENTS),
+        (PipeExchange, DUPLEX),
+        (SlotExchange, WHOLE),
+    ]
     for role in kind(**parameters).roles_here
 ]
 
