@@ -117,7 +117,11 @@ PLAYS = {
         WorkerPool(), (8, 12), "worker 1", {"Tasks": 200, "Task length (ms)": 50, "Workers": 1}, exact="Tasks"
     ),
     "08-programs": Play(
-        ProgramStop(), (8, 12), "worker 1", {"Tasks": 100, "Task length (ms)": 100, "Workers": 1}, exact="Tasks"
+        ProgramStop(),
+        (8, 12),
+        "worker 1",
+        {"Tasks": 100, "Task length (ms)": 100, "Workers": 1},
+        exact="Tasks",
     ),
     "09-sharing": Play(SlotExchange(), (30, 70), "consumer", {"Messages": 500, "Pause (ms)": 20}),
 }
