@@ -102,7 +102,7 @@ class Mistake(Exception):
 
 
 def line_of(source: str, *names: str, last: bool = False) -> int | None:
-    """Return the line of a cell that calls one of these functions or methods, defines one, or opens a block.
+    """Return the line of a cell that calls one of these functions or methods, or defines one.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def line_of(source: str, *names: str, last: bool = False) -> int | None:
         The cell, without ``%%worker``.
     *names : str
         In the order of preference. "put" stands for put_nowait, too, and "get" for get_nowait; "with pool"
-        for a block of this.
+        for a block of this, and ".value" for an attribute that is assigned.
     last : bool
         Whether the last such line is meant, and not the first.
 
@@ -127,8 +127,10 @@ def line_of(source: str, *names: str, last: bool = False) -> int | None:
             function = node.func
             called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
             found.append((called.removesuffix("_nowait"), node.lineno + 1))
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.append((node.name, node.lineno + 1))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.append((f".{node.attr}", node.lineno + 1))
         elif isinstance(node, ast.With):
             found += [(f"with {ast.unparse(item.context_expr)}", node.lineno + 1) for item in node.items]
     for name in names:

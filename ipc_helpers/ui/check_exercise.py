@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipc_helpers.ui.worker_cells import WorkerCell
 
 
-CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall", "pool", "program")
+CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall", "pool", "program", "sharing")
 """What the modules of :mod:`ipc_helpers.exercises` begin with, in the order of the chapters."""
 
 _HINTS = {
@@ -240,7 +240,7 @@ def _unreadable(cell: WorkerCell) -> Verdict:
 def _unwritten_line(source: str, names: tuple[str, ...]) -> int | None:
     """Return the line, as JupyterLab counts, of a function that is still to be written; None without one."""
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef) and node.name in names:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in names:
             for statement in node.body:
                 if isinstance(statement, ast.Raise) and "NotImplementedError" in ast.unparse(statement):
                     return statement.lineno + 1

@@ -167,3 +167,23 @@ def get_whole(queue, pause):
     for number, content in iter(queue.get, None):
         check_content(number, content)
         sleep(pause)
+
+
+# For exercise 09.2: a program with a mistake, for the reader to find.
+
+
+def enter_wrongly(index, page, words):
+    """Enter a page under each of its words."""
+    for word in words:
+        index.setdefault(word, []).append(page)
+
+
+def make_index(ctx, pages):
+    """Have a process for each page enter it into a manager's dictionary; return what is in there then."""
+    with ctx.Manager() as manager:
+        index = manager.dict()
+        for page, words in pages.items():
+            process = ctx.Process(target=enter_wrongly, args=(index, page, words))
+            process.start()
+            process.join()
+        return index.copy()

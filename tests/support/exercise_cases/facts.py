@@ -27,6 +27,16 @@ ENDED = {
     "whole": {**FED, "raised": ""},
 }
 KNOWN = {"returned": {"a": "A", "b": "B"}, "alive": 0, "late": 0, "answered": ["a", "b"]}
+SLOT = {"waited": 0.0, "again": False, "left": ["new"], "returned": None}
+HELD_OLD = {**SLOT, "returned": "old"}
+SLOTS = {
+    "empty": SLOT,
+    "old": HELD_OLD,
+    "taken": SLOT,
+    "unwritten": HELD_OLD,
+    "quick": ([None, "a", "b"], ["c"]),
+}
+WAITED = {"awaitable": True, "blocked": False, "late": False, "threads": 0, "took": 0.5, "ticks": 20}
 
 FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -263,5 +273,35 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
         "08.3",
         {"records": [], "returned": "<QueueHandler>"},
         "log_to() returned '<QueueHandler>', and no record came. Hint: add a QueueHandler to the root",
+    ),
+    (
+        "09.4",
+        {**SLOTS, "empty": {**SLOT, "left": []}},
+        "into an empty queue went nothing. Hint: put the message, once",
+    ),
+    (
+        "09.4",
+        {**SLOTS, "unwritten": {**HELD_OLD, "left": ["old"]}},
+        "could not be got yet, and in the end 'old' was in the queue. Hint: try again",
+    ),
+    (
+        "09.4",
+        {**SLOTS, "quick": ([None, "a", None], ["b"])},
+        "of the messages a, b and c, put in this order, 'b' was left. Hint: try again",
+    ),
+    (
+        "09.4",
+        {**SLOTS, "quick": ([None, "a", None], ["c"])},
+        "of the messages a, b and c, put in this order, it took out None, 'a', None. Hint: return",
+    ),
+    (
+        "09.5",
+        {"some": {**WAITED, "returned": ["news"]}, "none": {**WAITED, "returned": None}},
+        "the message was 'news', and receive() returned ['news']. Hint: return the message",
+    ),
+    (
+        "09.5",
+        {"some": {**WAITED, "returned": "news"}, "none": {**WAITED, "returned": False}},
+        "no message came, and receive() returned False. Hint: return None then",
     ),
 ]
