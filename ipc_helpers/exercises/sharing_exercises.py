@@ -330,6 +330,7 @@ def receive(ctx: Any, worker: Worker) -> dict[str, Any]:
     "09.5",
     receive,
     deadline=40,
+    running="once the seconds are over it has to return, and nothing of its own may stop the loop",
     Empty="the time is over and no message came: catch queue.Empty, and return None",
     TimeoutError="the time is over: return None. And what does the thread do that still waits in get()?",
     RuntimeError="the loop runs already: await what you wait for",

@@ -98,7 +98,7 @@ class Gate:
 def tickets_with_gate(ctx: Any, count: int) -> tuple[Any, Gate]:
     """Return a shared number, and the gate that is its lock."""
     gate = Gate(ctx)
-    tickets = ctx.Value("q", count, lock=gate)
+    tickets = ctx.Value("i", count, lock=gate)
     gate.watch(tickets)
     return tickets, gate
 
