@@ -21,13 +21,15 @@ _FIRST = (
     *(
         "test_check_machine.py",
         "test_refresh_outputs.py",
-        "test_run_script.py",
+        "test_scripts.py",
         "test_xray.py",
         "test_experiment_workers.py",
     ),
     *(
         "06-pitfalls.ipynb",
         "07-pools.ipynb",
+        "08-programs.ipynb",
+        "09-sharing.ipynb",
         "05-patterns.ipynb",
         "04-inside-the-queue.ipynb",
         "02-queue.ipynb",
