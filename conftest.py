@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections import Counter
@@ -77,7 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _end_kernel(kernel: RunningKernel) -> None:
     kernel.kc.stop_channels()
-    kernel.km.shutdown_kernel()  # asks it to end, and kills it only when it does not
+    # Asked to end, ipykernel waits for its children, and so for the resource tracker, which ends after it.
+    kernel.km.signal_kernel(signal.SIGTERM)
+    kernel.km.shutdown_kernel()  # kills it only if it has not ended
     kernel.km._launch_args["stderr"].close()  # nbval opens it, and forgets it
 
 
