@@ -49,7 +49,7 @@ def run_script(
     changes: Mapping[str, str] | None = None,
     expected: str | None = None,
 ) -> ScriptRun:
-    """Run a program as a script, with the standard library alone, and leave nothing of it behind.
+    """Run a program as a script, without your own folders, and leave nothing of it behind.
 
     The program is written into an empty temporary folder and started there with this Python, in its
     isolated mode (``-I``). When time is up, the script and whatever it started are ended.

@@ -29,7 +29,7 @@ class ScaleOfTheChild(Scale):
 
     def weigh(self, results):
         """Make the lock, then weigh."""
-        self.lock = threading.Lock()
+        self.lock = threading.Lock()  # once: weigh is the target, and nobody else calls it
         super().weigh(results)
 
 
@@ -91,7 +91,7 @@ def get_stuck(path, up):
 def get_stuck_and_listen(path, up):
     """Write this process's stack into a file whenever the signal SIGUSR1 comes."""
     with open(path, "w") as file:
-        faulthandler.register(signal.SIGUSR1, file=file)
+        faulthandler.register(signal.SIGUSR1, file=file)  # the file stays open for as long as it may come
         wait_in_vain(up)
 
 

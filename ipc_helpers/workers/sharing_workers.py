@@ -66,7 +66,7 @@ def count_visits_locked(pages, barrier, count, lock):
 
 
 def fill_slots(memory, size, free, filled, count):
-    """Fill a free slot of a shared memory for each message, and hand its number over; then None."""
+    """Fill a free slot of shared memory for each message, and hand its number over; then None."""
     for number in range(count):
         slot = free.get(timeout=30)
         memory.buf[slot * size : (slot + 1) * size] = bytes([number]) * size
@@ -82,8 +82,8 @@ def take_settings(name, inbox, outbox):
 
 
 def put_newest(box, message):
-    """Put a message into a queue with maxsize=1, in the place of an older one."""
-    while True:
+    """Put a message into a queue with maxsize=1, in place of an older one."""
+    while True:  # without end only if a consumer was killed in its get, and has kept the lock
         try:
             return box.put_nowait(message)
         except queue.Full:

@@ -15,11 +15,11 @@ def work(tasks, results):
 
 
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # runs the finally, too
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # SystemExit runs the finally
     ctx = multiprocessing.get_context("spawn")
     tasks, results, given = ctx.Queue(2), ctx.Queue(), 0  # 2: few tasks are ahead of the sentinel
     worker = ctx.Process(target=work, args=(tasks, results), daemon=True)  # a failing parent does not wait
-    worker.start()
+    worker.start()  # until its first line has run, Ctrl-C ends it, and the finally waits for its limit
     try:
         for task in range(6):
             tasks.put(task, timeout=30)  # a limit: the worker may have died

@@ -10,8 +10,8 @@ from threading import Thread
 
 
 def work(box):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent, and end when it has ended:
-    Thread(target=lambda: os._exit(multiprocessing.parent_process().join() or 1), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the parent; a thread awaits its end:
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     for message in ("one", "two", "three"):
         box.put(message)
 
@@ -27,4 +27,4 @@ async def main(box):
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
     ctx = multiprocessing.get_context("spawn")
     ctx.Process(target=work, args=(box := ctx.Queue(),), daemon=True).start()
-    asyncio.run(asyncio.wait_for(main(box), timeout=30))  # a limit: the child may have died
+    asyncio.run(asyncio.wait_for(main(box), timeout=30))  # a limit for all of it: the child may have died
