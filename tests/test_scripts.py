@@ -235,8 +235,8 @@ FAILURES: dict[str, list[dict[str, str]]] = {
     "08_programs": [
         {"results.put(task * task)": "1 / 0", "timeout=20": "timeout=1", "timeout=30": "timeout=1"},
         {"results.put(task * task)": SLEEP, "timeout=20": "timeout=1", "timeout=30": "timeout=1"},
-        {"            given += 1": "            1 / 0", "(given)": "(given + 1)"},
-        {"            given += 1": "            os._exit(1)"},
+        {"tasks.put(task, timeout=30)": "tasks.put(task, timeout=30); 1 / 0"},
+        {"tasks.put(task, timeout=30)": "tasks.put(task, timeout=30); os._exit(1)"},
     ],
     "09_asyncio": [
         {"for message in (": "1 / 0\n    for message in (", "timeout=30": "timeout=1"},

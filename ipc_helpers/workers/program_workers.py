@@ -22,14 +22,14 @@ class Scale:
 
 
 class ScaleOfTheChild(Scale):
-    """A scale whose lock is made in the process that weighs."""
+    """A scale whose lock is made in the process that weighs, for one call of weigh at a time."""
 
     def __init__(self, name):
         self.name = name
 
     def weigh(self, results):
         """Make the lock, then weigh."""
-        self.lock = threading.Lock()  # once: weigh is the target, and nobody else calls it
+        self.lock = threading.Lock()
         super().weigh(results)
 
 
@@ -86,13 +86,15 @@ def get_stuck(path, up):
     with open(path, "w") as file:
         faulthandler.dump_traceback_later(0.5, file=file)
         wait_in_vain(up)
+        faulthandler.cancel_dump_traceback_later()
 
 
 def get_stuck_and_listen(path, up):
     """Write this process's stack into a file whenever the signal SIGUSR1 comes."""
     with open(path, "w") as file:
-        faulthandler.register(signal.SIGUSR1, file=file)  # the file stays open for as long as it may come
+        faulthandler.register(signal.SIGUSR1, file=file)
         wait_in_vain(up)
+        faulthandler.unregister(signal.SIGUSR1)  # before the file is closed
 
 
 # The experiment: a program that is stopped while it has work to do

@@ -19,7 +19,7 @@ def work(records, count):
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
     ctx = multiprocessing.get_context("spawn")
     records = ctx.Queue()
-    listener = QueueListener(records, logging.StreamHandler(sys.stdout))  # one handler, in one process
+    listener = QueueListener(records, logging.StreamHandler(sys.stdout))  # one handler, for whole lines
     listener.start()  # starts a thread that gets records
     try:
         for count in (1, 2, 3):  # daemon=True: a parent that fails does not wait for them

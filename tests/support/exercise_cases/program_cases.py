@@ -16,7 +16,7 @@ ADDS = (
 )
 MAKES_ONE = "        self.lock = threading.Lock()\n"
 LEAVES_OUT = '        state = self.__dict__.copy()\n        del state["lock"]\n        return state\n'
-WAITS = "    while connection in wait([connection, parent.sentinel]):\n"
+WAITS = "    while parent.sentinel not in wait([connection, parent.sentinel]):\n"
 
 CASES = {
     "08.1": Cases(
@@ -339,7 +339,7 @@ CASES = {
             "sends nothing back": Mutant(
                 {"connection.send(function(task))": "function(task)"},
                 "the task -1 had no answer after 4 seconds. Hint: wait for the connection and for the parent",
-                "while connection in wait([connection, parent.sentinel]):",
+                "while parent.sentinel not in wait([connection, parent.sentinel]):",
             ),
             "None is a task": Mutant(
                 {"        if task is None:\n            break\n": ""},
@@ -368,7 +368,7 @@ CASES = {
                     "def serve": "parent = multiprocessing.parent_process()\n\n\ndef serve",
                 },
                 "serve raised AttributeError ('NoneType' object has no attribute 'sentinel'). Hint: call",
-                "while connection in wait([connection, parent.sentinel]):",
+                "while parent.sentinel not in wait([connection, parent.sentinel]):",
             ),
         },
         others={
