@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import sys
 import traceback
+import warnings
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from nbval.kernel import RunningKernel
@@ -73,7 +76,27 @@ def pytest_configure(config: pytest.Config) -> None:
             Path(__file__).with_name("tests") / "nbval_sanitize_elsewhere.cfg"
         )
     config.pluginmanager.register(_EachException())
+    RunningKernel.__init__ = _start_kernel
     RunningKernel.stop = _end_kernel
+
+
+_start_one = RunningKernel.__init__
+
+
+def _start_kernel(kernel: RunningKernel, *args: Any, **options: Any) -> None:
+    """Start a kernel, and another if that one dies: its ports were free when they were chosen for it.
+
+    By the time it binds them, a kernel that starts beside it may have one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # nbval forgets the file that it opened for the first
+        with contextlib.suppress(RuntimeError):
+            _start_one(kernel, *args, **options)
+            return
+        gc.collect()
+    _start_one(kernel, *args, **options)
 
 
 def _end_kernel(kernel: RunningKernel) -> None:

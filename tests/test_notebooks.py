@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from chapter_rules import (
 )
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval import kernel as nbval_kernel
 from nbval.kernel import RunningKernel
 from nbval.plugin import get_sanitize_patterns
 from prose import broken_links
@@ -239,6 +241,27 @@ def test_nbval_finds_one_altered_character_of_each_kind(tmp_path: Path) -> None:
         alter(cell)
     nbformat.write(notebook, path)
     assert nbval(path) == [*["FAILED", "PASSED"] * 4, "PASSED"]
+
+
+def test_kernel_of_nbval_that_dies_at_its_start_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = []
+
+    def start_or_die(*args: object, **options: object) -> object:
+        starts.append(time.monotonic())
+        if len(starts) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return start_new_kernel(*args, **options)
+
+    start_new_kernel = nbval_kernel.start_new_kernel
+    monkeypatch.setattr(nbval_kernel, "start_new_kernel", start_or_die)
+    kernel = RunningKernel("python3", str(tmp_path))
+    try:
+        kernel.await_reply(kernel.execute_cell_input("1 + 1"), timeout=60)
+    finally:
+        kernel.stop()
+    assert len(starts) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, semaphores have no files to look for")
