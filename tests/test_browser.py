@@ -117,7 +117,7 @@ PLAYS = {
         WorkerPool(), (8, 12), "worker 1", {"Tasks": 200, "Task length (ms)": 50, "Workers": 1}, exact="Tasks"
     ),
     "08-programs": Play(
-        ProgramStop(),
+        ProgramStop(way="event"),
         (8, 12),
         "worker 1",
         {"Tasks": 100, "Task length (ms)": 100, "Workers": 1},

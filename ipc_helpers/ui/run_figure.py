@@ -213,7 +213,8 @@ def _figure(size: Size, columns: int, lanes: int, letters: int) -> tuple[Figure,
     """Return a figure, and for each column its three axes, one below the other; each row has one scale."""
     figure = new_figure(size)
     text = size.text
-    left, right = max(5.4, letters * 0.6 + 0.9) * text, size.width - text
+    # On the right, half of a number of milliseconds may stand beyond the end of the axis.
+    left, right = max(5.4, letters * 0.6 + 0.9) * text, size.width - 1.8 * text
     above, below, gap = (2 * LINE + 0.5) * text, (3 * LINE + 0.6) * text, _BETWEEN * text
     room = size.height - above - below - 2 * gap
     timeline = min(max(0.4 * room, 1.2 * text * lanes), 2.6 * text * lanes, 0.75 * room)
