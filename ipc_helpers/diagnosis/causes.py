@@ -135,6 +135,17 @@ def _join_before_get(tree: Tree) -> Iterator[Conclusion]:
             yield Conclusion(f"{who}, and {target.name} {why}", f"{first} first, then join")
 
 
+def _on_its_way(tree: Tree) -> Iterator[Conclusion]:
+    for receiver in tree.unfinished:
+        for sender in tree.unfinished:
+            on_its_way = receiver.site.within_message and receiver.site.key and sender.waits_for == "send"
+            if on_its_way and sender.site.key and sender.site.key[0] == receiver.site.key[0]:
+                yield Conclusion(
+                    f"a message was still on its way from {sender.name} to {receiver.name}",
+                    "give the program more time",
+                )
+
+
 _UNREAD = {
     "put": "waits in put(): {queue} is full, and nobody gets",
     "send": "waits in a pipe write: the pipe is full, and nobody receives",
@@ -246,6 +257,7 @@ _RULES: tuple[Callable[[Tree], Iterator[Conclusion]], ...] = (
     _left_early,
     _both_send,
     _join_before_get,
+    _on_its_way,
     _nobody_reads,
     _unfinished_tasks,
     _open_end,

@@ -19,12 +19,12 @@ def work(tasks, results):
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
     ctx = multiprocessing.get_context("spawn")
     tasks, results = ctx.Queue(), ctx.Queue()
+    tasks.cancel_join_thread()  # after Ctrl-C in a put, its thread may sleep on: don't wait for it
     workers = [ctx.Process(target=work, args=(tasks, results), daemon=True) for _ in range(2)]
     for worker in workers:  # daemon=True: a parent that fails does not wait for them
         worker.start()
     for task in (1, 0, 4, None, None):  # the tasks, then a sentinel for each worker
         tasks.put(task)
     print(sorted(results.get(timeout=30) for _ in range(3)))  # as many as tasks; a worker may have died
-    for worker in workers:  # after the last get
-        worker.join(timeout=20)
-    print("ended well:", sum(worker.exitcode == 0 for worker in workers))
+    codes = [worker.join(timeout=20) or worker.exitcode for worker in workers]  # after the last get
+    print("ended well:", codes.count(0))

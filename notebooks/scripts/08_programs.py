@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import sys
 from threading import Thread
 
 
@@ -16,15 +15,16 @@ def work(tasks, results):
 
 
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # SystemExit runs the finally
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a spawned worker begins like that, except on Windows
     ctx = multiprocessing.get_context("spawn")
-    tasks, results = ctx.Queue(2), ctx.Queue()  # 2: few tasks are ahead of the sentinel
+    tasks, results, stopped = ctx.Queue(2), ctx.Queue(), []  # 2: few tasks are ahead of the sentinel
     worker = ctx.Process(target=work, args=(tasks, results), daemon=True)  # a failing parent does not wait
-    worker.start()  # until its first line has run, Ctrl-C ends it, and the finally waits for its limit
-    try:
-        for task in range(6):
+    worker.start()
+    for number in (signal.SIGINT, signal.SIGTERM):  # only note it, and let a second one end the program:
+        signal.signal(number, lambda number, frame: stopped.append(signal.signal(number, signal.SIG_DFL)))
+    for task in range(6):
+        if not stopped:
             tasks.put(task, timeout=30)  # limits, longer than any task takes: the worker may be dead
-    finally:  # at the end, after Ctrl-C, after SIGTERM: a second one ends the program at once
-        tasks.put(None, timeout=20)
-        print("done:", list(iter(lambda: results.get(timeout=20), None)))  # get first, then join
-        worker.join(timeout=20)
+    tasks.put(None, timeout=20)
+    print("done:", list(iter(lambda: results.get(timeout=20), None)))  # get first, then join
+    worker.join(timeout=20)

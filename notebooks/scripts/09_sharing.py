@@ -18,7 +18,7 @@ def produce(memory, free, filled):
 
 if __name__ == "__main__":  # each child imports this file, and must not start children of its own
     ctx = multiprocessing.get_context("spawn")
-    free, filled, memory = ctx.Queue(), ctx.Queue(), SharedMemory(create=True, size=2000)
+    free, filled, memory = ctx.SimpleQueue(), ctx.Queue(), SharedMemory(create=True, size=2000)
     try:
         ctx.Process(target=produce, args=(memory, free, filled), daemon=True).start()
         for _ in range(4):
