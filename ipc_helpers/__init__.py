@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from ipc_helpers.group.errors import WorkerError as WorkerError
     from ipc_helpers.group.errors import WorkerGroupError as WorkerGroupError
     from ipc_helpers.group.worker_group import WorkerGroup as WorkerGroup
+    from ipc_helpers.measuring.ladder import Ladder as Ladder
+    from ipc_helpers.measuring.ladder import MeasureError as MeasureError
+    from ipc_helpers.measuring.ladder import Spread as Spread
+    from ipc_helpers.measuring.measure import measure as measure
+    from ipc_helpers.measuring.rungs import RUNGS as RUNGS
+    from ipc_helpers.measuring.rungs import Rung as Rung
     from ipc_helpers.ui.check_exercise import check as check
     from ipc_helpers.ui.check_machine import check_machine as check_machine
     from ipc_helpers.ui.comparison_figure import draw_comparison as draw_comparison
@@ -59,6 +65,9 @@ _NAMES = {
     "group.child_handle": "Child",
     "group.errors": "Cancelled DeadlineError WorkerGroupError StartError WorkerError",
     "group.worker_group": "WorkerGroup",
+    "measuring.ladder": "Ladder MeasureError Spread",
+    "measuring.measure": "measure",
+    "measuring.rungs": "RUNGS Rung",
     "ui.check_exercise": "check",
     "ui.check_machine": "check_machine",
     "ui.comparison_figure": "draw_comparison",
