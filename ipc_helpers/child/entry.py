@@ -209,6 +209,21 @@ def start_thread(function: Callable[..., None], *args: object) -> None:
     begun.acquire(timeout=_BEGINS_WITHIN)
 
 
+def end_with_parent() -> None:
+    """Have this process, which no group started, end when its parent does."""
+    start_thread(_watch_parent)
+
+
+def _watch_parent(begun: _thread.LockType) -> None:
+    begun.release()
+    parent = parent_process()
+    assert parent is not None
+    forked_by = os.getppid()
+    while not connection.wait([parent.sentinel], _PARENT_CHECK) and os.getppid() == forked_by:
+        pass
+    os._exit(PARENT_GONE)
+
+
 def watch(stack_file: int, deadline: int, begun: _thread.LockType) -> None:
     """End this process when its parent dies, or at the deadline with the stacks written down.
 

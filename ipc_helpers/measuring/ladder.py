@@ -302,15 +302,14 @@ class MeasureError(WorkerGroupError, RuntimeError):
     Attributes
     ----------
     rung : str or None
-        The name of the rung.
+        The name of the rung; None where the budget was too small for all of them.
     result : Ladder or None
         What had been measured in whole rounds up to then; None where there was none.
     """
 
-    def __init__(self, rung: str | None, words: str, result: Ladder | None) -> None:
+    def __init__(self, rung: str | None, words: str) -> None:
         super().__init__(f"{rung}: {words}" if rung else words)
         self.rung = rung
-        self.result = result
 
 
 def this_machine() -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
+from multiprocessing.managers import SyncManager
 from typing import TYPE_CHECKING, Any, Literal
 
+from ipc_helpers.child.entry import end_with_parent
+from ipc_helpers.group.child_handle import KILLED_WITHIN
+from ipc_helpers.group.starting import sigint_blocked, start_helpers
 from ipc_helpers.workers import ladder_workers as workers
 
 if TYPE_CHECKING:
@@ -58,29 +63,96 @@ class Rung:
     why_missing: Callable[[], str | None] = _is_here
 
 
+def _on_posix() -> str | None:
+    if os.name == "posix":
+        return None
+    return "on Windows, a spawned process can't be handed the ends of an os.pipe"
+
+
 @contextlib.contextmanager
 def open_queue(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
     """Open a Queue."""
-    queue = context.Queue()
+    with contextlib.closing(context.Queue()) as queue:
+        yield queue, queue
+
+
+@contextlib.contextmanager
+def open_simple_queue(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Open a SimpleQueue."""
+    with contextlib.closing(context.SimpleQueue()) as queue:
+        yield queue, queue
+
+
+@contextlib.contextmanager
+def open_joinable_queue(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Open a JoinableQueue."""
+    with contextlib.closing(context.JoinableQueue()) as queue:
+        yield queue, queue
+
+
+@contextlib.contextmanager
+def open_manager_queue(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Open a Queue of a Manager, whose process ends with this one, also where this one is killed."""
+    start_helpers(context)
+    manager = SyncManager(ctx=context)
     try:
+        with sigint_blocked():
+            manager.start(end_with_parent)
+        queue = manager.Queue()
         yield queue, queue
     finally:
-        queue.close()
+        process = getattr(manager, "_process", None)
+        if hasattr(manager, "shutdown"):  # it has one once it is started
+            manager.shutdown()
+        elif process is not None and process.pid is not None:
+            process.kill()
+            process.join(KILLED_WITHIN)
 
 
 @contextlib.contextmanager
 def open_pipe(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
-    """Open a one-way Pipe."""
+    """Open a one-way Pipe; on POSIX that is an os.pipe."""
     receiver, sender = context.Pipe(duplex=False)
     with receiver, sender:
         yield sender, receiver
 
 
-RUNGS: dict[str, Rung] = {
-    rung.name: rung
-    for rung in (
-        Rung("Queue", workers.put_messages, workers.get_messages, open_queue),
-        Rung("Pipe, send", workers.send_messages, workers.receive_messages, open_pipe),
-    )
-}
-"""Every rung, by its name: first the ways, from the slowest to the fastest, then the limits."""
+@contextlib.contextmanager
+def open_duplex_pipe(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Open a duplex Pipe."""
+    receiver, sender = context.Pipe()
+    with receiver, sender:
+        yield sender, receiver
+
+
+@contextlib.contextmanager
+def open_nothing(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Open nothing, for what happens in one process."""
+    yield None, None
+
+
+_OBJECTS = workers.send_messages, workers.receive_messages
+_BYTES = workers.send_bytes, workers.receive_bytes
+_INTO_BUFFER = workers.send_bytes, workers.receive_into_buffer
+_JOINED = workers.send_joined, workers.receive_joined
+_RAW = workers.write_messages, workers.read_messages
+_LIMIT: dict[str, Any] = {"limit": True, "reuses_buffer": True, "arrays": "buffers"}
+
+_ALL = (
+    Rung("Manager().Queue", workers.put_messages, workers.get_messages, open_manager_queue),
+    Rung("Queue", workers.put_messages, workers.get_messages, open_queue),
+    Rung("SimpleQueue", workers.put_messages, workers.get_messages, open_simple_queue),
+    Rung("JoinableQueue", workers.put_messages, workers.get_and_tell, open_joinable_queue),
+    Rung("Pipe, send", *_OBJECTS, open_pipe),
+    Rung("Pipe, send, duplex", *_OBJECTS, open_duplex_pipe),
+    Rung("Pipe, send_bytes", *_BYTES, open_pipe, arrays="buffers"),
+    Rung("Pipe, send_bytes, duplex", *_BYTES, open_duplex_pipe, arrays="buffers"),
+    Rung("Pipe, recv_bytes_into", *_INTO_BUFFER, open_pipe, reuses_buffer=True, arrays="buffers"),
+    Rung("Queue, batches", workers.put_batches, workers.get_batches, open_queue, batched=True),
+    Rung("Pipe, send_bytes, batches", *_JOINED, open_pipe, batched=True, arrays="buffers"),
+    Rung("os.pipe", *_RAW, open_pipe, **_LIMIT, why_missing=_on_posix),
+    Rung("memcpy", workers.copy_messages, None, open_nothing, **_LIMIT),
+)
+
+RUNGS: dict[str, Rung] = {rung.name: rung for rung in _ALL}
+"""Every rung, by its name: first the ways, then the limits."""

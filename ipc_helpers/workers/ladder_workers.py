@@ -4,6 +4,8 @@
 to call with each.
 """
 
+import os
+
 
 def put_messages(queue, turns):
     """Put each message into a queue."""
@@ -19,6 +21,31 @@ def get_messages(queue, turns):
             keep(queue.get())
 
 
+def get_and_tell(queue, turns):
+    """Get each message from a JoinableQueue, and tell the queue that it is done with."""
+    for count, keep in turns:
+        for _ in range(count):
+            keep(queue.get())
+            queue.task_done()
+
+
+def put_batches(queue, turns):
+    """Put lists of some messages into a queue."""
+    for messages in turns:
+        for start in range(0, len(messages), turns.batch):
+            queue.put(messages[start : start + turns.batch])
+
+
+def get_batches(queue, turns):
+    """Get lists of messages from a queue."""
+    for count, keep in turns:
+        while count > 0:
+            batch = queue.get()
+            for message in batch:
+                keep(message)
+            count -= len(batch)
+
+
 def send_messages(connection, turns):
     """Send each message, as an object, which is pickled."""
     for messages in turns:
@@ -31,3 +58,79 @@ def receive_messages(connection, turns):
     for count, keep in turns:
         for _ in range(count):
             keep(connection.recv())
+
+
+def send_bytes(connection, turns):
+    """Send each message, as bytes."""
+    for messages in turns:
+        for message in messages:
+            connection.send_bytes(message)
+
+
+def receive_bytes(connection, turns):
+    """Receive each message, as bytes."""
+    for count, keep in turns:
+        for _ in range(count):
+            keep(connection.recv_bytes())
+
+
+def receive_into_buffer(connection, turns):
+    """Receive each message into one buffer, again and again."""
+    buffer = bytearray(turns.size)
+    for count, keep in turns:
+        for _ in range(count):
+            connection.recv_bytes_into(buffer)
+            keep(buffer)
+
+
+def send_joined(connection, turns):
+    """Send some messages at once, joined."""
+    for messages in turns:
+        for start in range(0, len(messages), turns.batch):
+            connection.send_bytes(b"".join(messages[start : start + turns.batch]))
+
+
+def receive_joined(connection, turns):
+    """Receive some messages at once, and take them apart."""
+    size = turns.size
+    for count, keep in turns:
+        while count > 0:
+            batch = connection.recv_bytes()
+            for start in range(0, len(batch), size):
+                keep(batch[start : start + size])
+            count -= len(batch) // size
+
+
+def write_messages(connection, turns):
+    """Write each message into the os.pipe of a connection."""
+    descriptor, size = connection.fileno(), turns.size
+    for messages in turns:
+        for message in messages:
+            written = os.write(descriptor, message)
+            while written < size:  # a signal arrived meanwhile
+                written += os.write(descriptor, memoryview(message)[written:])
+
+
+def read_messages(connection, turns):
+    """Read each message from the os.pipe of a connection, in as many parts as it comes in."""
+    descriptor, size = connection.fileno(), turns.size
+    buffer, at_once = memoryview(bytearray(size)), min(size, 65536)
+    for count, keep in turns:
+        for _ in range(count):
+            message = os.read(descriptor, at_once)
+            if len(message) < size:
+                taken = len(message)
+                buffer[:taken] = message
+                while taken < size:
+                    taken += os.readv(descriptor, [buffer[taken:]])
+                message = buffer
+            keep(message)
+
+
+def copy_messages(_, turns):
+    """Copy each message within this process."""
+    buffer = memoryview(bytearray(turns.size))
+    for messages, keep in turns:
+        for message in messages:
+            buffer[:] = message
+            keep(buffer)

@@ -1,11 +1,11 @@
 """Measure what the package costs, as ratios within one interleaved run.
 
-    .uv/bin/uv run python tests/tools/benchmark.py [--rounds N] [--parts abcd] [--against PATH]
+    .uv/bin/uv run python tests/tools/benchmark.py [--rounds N] [--parts abcde] [--against PATH]
 
-It prints four tables: how long a WorkerGroup takes to the first message of a child, against a plain
+It prints five tables: how long a WorkerGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow and PipeExchange are with their records, against a bare loop over the same
-queue or pipe; how long a released slider takes to show a new figure; and what diagnose adds to a run of one
-second. The times are those of one machine at one moment. The ratios carry over.
+queue or pipe; how long a released slider takes to show a new figure; what diagnose adds to a run of one second;
+and which rates ``measure`` finds, against bare loops over the same queue or pipe. The times are those of one machine at one moment. The ratios carry over.
 
 PATH is another checkout, made by ``git worktree add PATH HEAD~1`` for example. An interpreter for each of the
 two trees then measures (a), (b) and the kernel's part of (c) in the same rounds, in random order.
@@ -52,7 +52,7 @@ SECONDS = 60.0
 def main() -> int:
     parser = argparse.ArgumentParser("benchmark.py", description="Measure what the package costs.")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of part b; others in proportion (20)")
-    parser.add_argument("--parts", default="abcd", help="which to run (abcd)")
+    parser.add_argument("--parts", default="abcde", help="which to run (abcde)")
     parser.add_argument("--messages", type=int, default=20_000, help="messages of a run in part b (20000)")
     parser.add_argument("--against", type=tree, metavar="PATH", help="another checkout, for parts a, b and c")
     options = parser.parse_args()
@@ -68,6 +68,8 @@ def main() -> int:
             measure_slider(trees, 3 * options.rounds)
         if "d" in options.parts:
             measure_diagnose(trees["this"], (options.rounds + 1) // 2)
+        if "e" in options.parts:
+            measure_ladder(options.rounds, options.messages)
     return 0
 
 
@@ -363,6 +365,55 @@ def diagnosed(method: str) -> float:
     taken = time.perf_counter() - started
     assert diagnosis.healthy, diagnosis
     return taken
+
+
+# (e) What the measuring room finds.
+
+
+def measure_ladder(rounds: int, count: int) -> None:
+    from ipc_helpers import measure
+
+    rounds = max(rounds, 3)  # fewer are no measurement
+    print(f"\n(e) rate that measure finds by a bare loop's, {count:,} messages of 64 bytes, {rounds} rounds")
+    loops = {
+        "Queue": (workers.produce_bare, workers.consume_bare),
+        "Pipe, send": (workers.send_all, workers.receive_all),
+        "Pipe, send_bytes": (workers.send_all_bytes, workers.receive_all_bytes),
+    }
+    bare: Values = {name: [] for name in loops}
+
+    def look(_: object) -> None:
+        """Run each bare loop once, after each round of measure."""
+        for name in random.sample(list(loops), len(loops)):
+            bare[name].append(bare_rate_of_bytes(name, loops[name], count))
+
+    ladder = measure(list(loops), messages=count, latencies=0, rounds=rounds, budget=3600.0, look=look)
+    for name in loops:
+        values = {"measure": [sample[name].rate for sample in ladder.samples], "bare": bare[name]}
+        print(f"    {name:17}  {to_bare(values)}   bare {statistics.median(values['bare']):,.0f}/s")
+
+
+def bare_rate_of_bytes(name: str, loops: tuple[Any, Any], count: int) -> float:
+    """Return the rate of two processes that send and receive bytes: first send to last receive, once warm."""
+    context: Any = multiprocessing.get_context("spawn")
+    ends = (context.Queue(),) * 2 if name == "Queue" else context.Pipe(duplex=False)[::-1]
+    both_up = context.Barrier(2)
+    processes, clocks = [], []
+    for end, loop in zip(ends, loops, strict=True):
+        clock, sender = context.Pipe(duplex=False)
+        arguments = loop, end, count, both_up, sender
+        processes.append(context.Process(target=workers.time_bytes, args=arguments, daemon=True))
+        processes[-1].start()
+        sender.close()
+        clocks.append(clock)
+    for end in ends:
+        end.close()
+    assert all(clock.poll(SECONDS) for clock in clocks)
+    (started, _), (_, ended) = (clock.recv() for clock in clocks)
+    for process, clock in zip(processes, clocks, strict=True):
+        process.join(SECONDS)
+        clock.close()
+    return float(count / ((ended - started) / 1e9))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import randbytes
 from time import perf_counter_ns, sleep
 
 TYPE_CHECKING = False
@@ -25,6 +26,16 @@ def time_loop(loop: Any, end: Any, count: int, both_up: Barrier, clock: Connecti
     clock.send((started, perf_counter_ns()))
 
 
+def time_bytes(loop: Any, end: Any, count: int, both_up: Barrier, clock: Connection[Any, Any]) -> None:
+    messages = [randbytes(64) for _ in range(1_000)]
+    messages *= -(-count // len(messages))
+    loop(end, messages[:1_000])  # warm
+    both_up.wait()
+    started = perf_counter_ns()
+    loop(end, messages[:count])
+    clock.send((started, perf_counter_ns()))
+
+
 def produce_bare(queue: Queue[Any], messages: list[Any]) -> None:
     for message in messages:
         queue.put(message)
@@ -43,6 +54,16 @@ def send_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
 def receive_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
     for _ in messages:
         connection.recv()
+
+
+def send_all_bytes(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    for message in messages:
+        connection.send_bytes(message)
+
+
+def receive_all_bytes(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    for _ in messages:
+        connection.recv_bytes()
 
 
 def request_all(connection: Connection[Any, Any], messages: list[Any]) -> None:
