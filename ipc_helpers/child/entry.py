@@ -126,7 +126,10 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     _set_timer(max(left, 0) + _TIMER_DELAY, stack_file)
     start_thread(watch, stack_file.fileno(), deadline)
     _to_parent = to_parent
-    outcome = _outcome(call)
+    _send_outcome(to_parent, _outcome(call))
+
+
+def _send_outcome(to_parent: Connection, outcome: bytes) -> None:
     for start in range(0, len(outcome), _PART_SIZE):
         to_parent.send_bytes(PART + outcome[start : start + _PART_SIZE])
     to_parent.send_bytes(END)
@@ -166,6 +169,15 @@ def ready() -> None:
     """Tell the parent that the worker is ready; in a process that no group started, do nothing."""
     if _to_parent is not None:
         _to_parent.send_bytes(READY)
+
+
+def end_with(error: Exception) -> None:
+    """End this process, whose worker is stuck, from another thread, as if the worker had raised an error."""
+    if _to_parent is not None:
+        kind = type(error)
+        outcome = "error", f"{kind.__module__}.{kind.__qualname__}", str(error), ""
+        _send_outcome(_to_parent, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL))
+    os._exit(1)
 
 
 def _outcome(call: Call) -> bytes:

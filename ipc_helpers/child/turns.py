@@ -11,10 +11,13 @@ from collections import namedtuple
 from importlib import import_module
 from itertools import repeat
 from random import Random
-from time import perf_counter_ns, sleep
+from time import perf_counter, perf_counter_ns, sleep
+
+from ipc_helpers.child.entry import end_with, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from collections.abc import Callable, Sequence
     from multiprocessing.synchronize import Semaphore
     from typing import Any
@@ -27,7 +30,10 @@ _MOST_KEPT = 64 * 2**20  # bytes of all of them
 _POOL = 4 * 2**20  # bytes of the different messages that are sent again and again
 _DIFFERENT = 1024  # how many of them at most
 _PAUSE = 0.0002  # seconds in which the receiver begins to wait, before one message is sent
-_LOST_AFTER = 5.0  # seconds
+_LATE_AFTER = (
+    0.5  # seconds after the end of a sender's turn, from which on the receiver looks for what is lost
+)
+_LOST_AFTER = 5.0  # seconds in which nothing more came
 
 
 class MessageError(RuntimeError):
@@ -80,24 +86,51 @@ def messages_of(plan: Plan) -> list[bytes]:
     return messages
 
 
-def send(function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore) -> list[int]:
-    """Run the function of a rung that sends; return when each turn began, by ``time.perf_counter_ns``."""
-    turns = _SenderTurns(plan, ready)
+def send(
+    function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore, late: Semaphore
+) -> list[int]:
+    """Run the function of a rung that sends; return when each turn began.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the end and the turns.
+    end : object
+        What it sends through.
+    plan : Plan
+        The turns.
+    ready : Semaphore
+        Is released by the receiver once it is ready for a turn.
+    late : Semaphore
+        Is released by the sender when all of a turn is sent, and the receiver is not ready for the next.
+
+    Returns
+    -------
+    list of int
+        In nanoseconds of ``time.perf_counter_ns``.
+    """
+    turns = _SenderTurns(plan, ready, late)
     function(end, turns)
     turns.check_all_done()
     return turns.started
 
 
-def receive(function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore) -> list[int]:
-    """Run the function of a rung that receives; return when each turn ended, by ``time.perf_counter_ns``."""
+def receive(
+    function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore, late: Semaphore
+) -> list[int]:
+    """Run the function of a rung that receives; return when each turn ended. See :func:`send`."""
     turns = _ReceiverTurns(plan, ready)
+    start_thread(turns.watch, late)
     function(end, turns)
     turns.check_all_done()
     return turns.ended
 
 
 def exchange(function: Callable[..., object], end: Any, plan: Plan) -> tuple[list[int], list[int]]:
-    """Run the one function of a rung that sends and receives; return when each turn began, and ended."""
+    """Run the one function of a rung that sends and receives; return when each turn began, and ended.
+
+    See :func:`send`.
+    """
     turns = _ExchangeTurns(plan)
     function(end, turns)
     turns.check_all_done()
@@ -151,10 +184,11 @@ class _Turns:
 class _SenderTurns(_Turns):
     """Each turn is a list of messages. It begins once the receiver is ready for it."""
 
-    def __init__(self, plan: Plan, ready: Semaphore) -> None:
+    def __init__(self, plan: Plan, ready: Semaphore, late: Semaphore) -> None:
         super().__init__(plan)
         self.started: list[int] = []
         self._ready = ready
+        self._late = late
         self._sent: Sequence[Any] = self._messages
         if plan.array:
             numpy = import_module("numpy")
@@ -172,17 +206,11 @@ class _SenderTurns(_Turns):
         return messages
 
     def _wait_for_receiver(self) -> None:
-        """Wait until the receiver has all of a turn, and asks for the next."""
-        if not self.started:
-            self._ready.acquire()  # it comes up; the deadline of this process is the bound
-            return
-        seconds = (perf_counter_ns() - self.started[-1]) / 1e9
-        if not self._ready.acquire(timeout=_LOST_AFTER + 10 * seconds):
-            turn = len(self.started) - 1
-            raise MessageError(
-                f"a message {_where(self._plan, turn)} was lost: all were sent, and {_LOST_AFTER:g} s later "
-                "the receiver still waits"
-            )
+        """Wait until the receiver has all of a turn, and asks for the next: to the deadline, if need be."""
+        if not self._ready.acquire(timeout=_LATE_AFTER):
+            if self.started:  # else it is coming up
+                self._late.release()
+            self._ready.acquire()
 
 
 class _ReceiverTurns(_Turns):
@@ -235,26 +263,56 @@ class _ReceiverTurns(_Turns):
         return keep if self._asarray is None else _keeping_arrays(keep, self._asarray)
 
     def _check(self) -> None:
-        """Raise MessageError for the first message that is not what had to come."""
+        """Raise MessageError for what had not to come in a turn, and for what came too rarely or often."""
         turn, expected = len(self.ended) - 1, self._expected
-        if isinstance(self._kept, bytearray):
-            whole, step = bytes(self._kept), self.size
-            if whole == b"".join(expected):
-                return
-            kept: list[Any] = [whole[start : start + step] for start in range(0, len(whole), step)]
-        else:
-            kept = self._kept
-            if set(map(type, kept)) != {bytes}:
-                kept = [_bytes_of(message) for message in kept]
-            if kept == expected:
-                return
-        for place, (message, right) in enumerate(zip(kept, expected, strict=False)):
-            if message != right:
-                which = f"message {place + 1:,} of {len(expected):,} {_where(self._plan, turn)}"
-                raise MessageError(f"{which} {_mistake(message, right, self._is_whole)}")
-        if len(kept) != len(expected):
+        kept = self._parted(self._kept)
+        if kept != expected:
+            self._check_each(turn, kept)
             where = _where(self._plan, turn)
             raise MessageError(f"{len(kept):,} messages were kept {where}, and {len(expected):,} had to come")
+
+    def _check_each(self, turn: int, kept: list[Any]) -> None:
+        """Raise MessageError for the first message that is not what had to come."""
+        for place, (message, right) in enumerate(zip(kept, self._expected, strict=False)):
+            if message != right:
+                which = f"message {place + 1:,} of {len(self._expected):,} {_where(self._plan, turn)}"
+                raise MessageError(f"{which} {_mistake(message, right, self._is_whole)}")
+
+    def _parted(self, kept: Any) -> list[Any]:
+        """Return what was kept, message by message, as bytes."""
+        if isinstance(kept, bytearray):
+            whole, step = bytes(kept), self.size
+            return [whole[start : start + step] for start in range(0, len(whole), step)]
+        return kept if set(map(type, kept)) == {bytes} else [_bytes_of(message) for message in kept]
+
+    def watch(self, late: Semaphore, begun: LockType) -> None:
+        """End this process when it waits for what can't come any more; runs in a thread of its own.
+
+        Parameters
+        ----------
+        late : Semaphore
+            See :func:`send`. Until it is released, this thread does nothing.
+        begun : lock
+            See :func:`~ipc_helpers.child.entry.start_thread`.
+        """
+        begun.release()
+        while late.acquire():
+            turn, seen, since = len(self.ended), -1, 0.0
+            while len(self.ended) == turn and (kept := self._kept) is not None:
+                if len(kept) != seen:
+                    seen, since = len(kept), perf_counter()
+                elif perf_counter() - since > _LOST_AFTER:
+                    end_with(self._why_stuck(turn, self._parted(kept)))
+                sleep(0.1)
+
+    def _why_stuck(self, turn: int, kept: list[Any]) -> MessageError:
+        """Say what was lost, or why a message is missing at the end."""
+        try:
+            self._check_each(turn, kept)
+        except MessageError as error:
+            return error
+        which = f"message {len(kept) + 1:,} of {len(self._expected):,} {_where(self._plan, turn)}"
+        return MessageError(f"{which} was lost: all were sent, and none has come for {_LOST_AFTER:g} s")
 
 
 class _ExchangeTurns(_ReceiverTurns):

@@ -259,10 +259,11 @@ class _Room:
                 if rung.receive is None:
                     only = group.start(turns.exchange, rung.send, sending, plan, name="its process")
                 else:
-                    ready = self.context.Semaphore(0)
-                    arguments = rung.receive, receiving, plan, ready
-                    receiver = group.start(turns.receive, *arguments, name="its receiver")
-                    sender = group.start(turns.send, rung.send, sending, plan, ready, name="its sender")
+                    shared = plan, self.context.Semaphore(0), self.context.Semaphore(0)
+                    receiver = group.start(
+                        turns.receive, rung.receive, receiving, *shared, name="its receiver"
+                    )
+                    sender = group.start(turns.send, rung.send, sending, *shared, name="its sender")
         except Cancelled:
             raise
         except WorkerGroupError as error:

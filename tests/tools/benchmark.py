@@ -4,8 +4,9 @@
 
 It prints five tables: how long a WorkerGroup takes to the first message of a child, against a plain
 ``ctx.Process``; how fast QueueFlow and PipeExchange are with their records, against a bare loop over the same
-queue or pipe; how long a released slider takes to show a new figure; what diagnose adds to a run of one second;
-and which rates ``measure`` finds, against bare loops over the same queue or pipe. The times are those of one machine at one moment. The ratios carry over.
+queue or pipe; how long a released slider takes to show a new figure; what diagnose adds to a run of one
+second; and which rates ``measure`` finds, against bare loops. The times are those of one machine at one
+moment. The ratios carry over.
 
 PATH is another checkout, made by ``git worktree add PATH HEAD~1`` for example. An interpreter for each of the
 two trees then measures (a), (b) and the kernel's part of (c) in the same rounds, in random order.
