@@ -12,6 +12,7 @@ from ipc_helpers.child.entry import end_with_parent
 from ipc_helpers.group.child_handle import KILLED_WITHIN
 from ipc_helpers.group.starting import sigint_blocked, start_helpers
 from ipc_helpers.workers import ladder_workers as workers
+from ipc_helpers.workers.ring import Ring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,6 +127,13 @@ def open_duplex_pipe(context: Any, size: int, batch: int) -> Iterator[tuple[Any,
 
 
 @contextlib.contextmanager
+def open_ring(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Make a ring, of slots for whole batches."""
+    with Ring(context, size * batch) as ring:
+        yield ring, ring
+
+
+@contextlib.contextmanager
 def open_nothing(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
     """Open nothing, for what happens in one process."""
     yield None, None
@@ -150,6 +158,23 @@ _ALL = (
     Rung("Pipe, recv_bytes_into", *_INTO_BUFFER, open_pipe, reuses_buffer=True, arrays="buffers"),
     Rung("Queue, batches", workers.put_batches, workers.get_batches, open_queue, batched=True),
     Rung("Pipe, send_bytes, batches", *_JOINED, open_pipe, batched=True, arrays="buffers"),
+    Rung("ring", workers.put_into_ring, workers.get_from_ring, open_ring, arrays="buffers"),
+    Rung(
+        "ring, into a buffer",
+        workers.put_into_ring,
+        workers.get_into_buffer,
+        open_ring,
+        reuses_buffer=True,
+        arrays="buffers",
+    ),
+    Rung(
+        "ring, batches",
+        workers.put_joined,
+        workers.get_joined,
+        open_ring,
+        batched=True,
+        arrays="buffers",
+    ),
     Rung("os.pipe", *_RAW, open_pipe, **_LIMIT, why_missing=_on_posix),
     Rung("memcpy", workers.copy_messages, None, open_nothing, **_LIMIT),
 )

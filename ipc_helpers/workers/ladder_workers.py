@@ -101,6 +101,52 @@ def receive_joined(connection, turns):
             count -= len(batch) // size
 
 
+def put_into_ring(ring, turns):
+    """Put each message into the ring."""
+    with ring.producer() as producer:
+        for messages in turns:
+            for message in messages:
+                producer.put(message)
+
+
+def get_from_ring(ring, turns):
+    """Get each message from the ring, as bytes of its own."""
+    with ring.consumer() as consumer:
+        for count, keep in turns:
+            for _ in range(count):
+                keep(consumer.get())
+
+
+def get_into_buffer(ring, turns):
+    """Get each message from the ring into one buffer, again and again."""
+    buffer = bytearray(turns.size)
+    with ring.consumer() as consumer:
+        for count, keep in turns:
+            for _ in range(count):
+                consumer.get_into(buffer)
+                keep(buffer)
+
+
+def put_joined(ring, turns):
+    """Put some messages at once into the ring, joined."""
+    with ring.producer() as producer:
+        for messages in turns:
+            for start in range(0, len(messages), turns.batch):
+                producer.put(b"".join(messages[start : start + turns.batch]))
+
+
+def get_joined(ring, turns):
+    """Get some messages at once from the ring, and take them apart."""
+    size = turns.size
+    with ring.consumer() as consumer:
+        for count, keep in turns:
+            while count > 0:
+                batch = consumer.get()
+                for start in range(0, len(batch), size):
+                    keep(batch[start : start + size])
+                count -= len(batch) // size
+
+
 def write_messages(connection, turns):
     """Write each message into the os.pipe of a connection."""
     descriptor, size = connection.fileno(), turns.size
