@@ -45,9 +45,9 @@ class End(AbstractContextManager):
     """What both ends have: their place in the ring, and a wait that notices when the other process ends."""
 
     def __init__(self, ring, end, other_end, ready, done):
-        other_end.close()
         if end.closed:
             raise OSError("this process has closed this end of the ring")
+        other_end.close()
         self._end, self._farewell, self._acquire, self._release = end, b"", ready.acquire, done.release
         self._memory, self._size, self._starts = ring.memory.buf, ring.size, tuple(ring.starts)
         self._lengths = self._memory.cast("Q")  # a table at the beginning: how long each slot's message is
@@ -83,7 +83,7 @@ class End(AbstractContextManager):
         start = self._take(timeout, length or 0)
         if length is not None:
             self._lengths[self._index] = length
-        with self._memory[start : start + self._lengths[self._index]] as view:  # BufferError if it is kept
+        with self._memory[start : start + self._lengths[self._index]] as view:  # not to be used after
             yield view
         self._pass_on()
 
