@@ -12,7 +12,7 @@ class Ring(AbstractContextManager):
     def __init__(self, ctx, size, slots=None):
         if size < 1:
             raise ValueError(f"the size of a slot has to be at least 1 byte, and is {size}")
-        slots = slots or max(4, 65_536 // size)  # small messages: as many as a pipe takes
+        slots = slots or min(1024, max(4, 65_536 // size))  # small messages: about as many as in a pipe
         self.free, self.filled = ctx.Semaphore(slots), ctx.Semaphore(0)
         self.ends = ctx.Pipe()  # for a farewell, or the end of file where a process was killed
         table, stride = -(-slots * 8 // 4096) * 4096, -(-size // 64) * 64  # full pages and cache lines
