@@ -25,6 +25,7 @@ FLOORS = {
     **dict.fromkeys(("ipc_helpers", "ipc_helpers.trace"), CHILD),
     **dict.fromkeys(("ipc_helpers.workers", "ipc_helpers.child", "ipc_helpers.exercises"), CHILD),
     **dict.fromkeys(("ipc_helpers.group", "ipc_helpers.experiments", "ipc_helpers.diagnosis"), PARENT),
+    "ipc_helpers.measuring": PARENT,
     "ipc_helpers.ui": VIEW,
 }
 """A room, with all modules in it, and its floor."""

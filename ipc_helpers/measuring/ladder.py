@@ -23,7 +23,7 @@ RATE_LIMITS = ("os.pipe", "Pipe, send_bytes")
 BANDWIDTH_LIMIT = "memcpy"
 """The limit of bandwidth."""
 
-_NOISY = 1.5  # the upper quartile of a limit's own rate by its lower one
+_NOISY = 1.3  # the upper quartile of a limit's own rate by its lower one
 _CELL = "text-align:right;padding:0.2em 0.8em"
 
 

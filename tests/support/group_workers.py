@@ -191,6 +191,14 @@ def run_until_killed(start_method: str) -> None:
         print_process_ids(group)
 
 
+def run_measure(start_method: str) -> None:
+    """Measure what has a process of its own, and what has shared memory, until something ends it."""
+    from ipc_helpers import measure
+
+    print("measuring", flush=True)
+    measure(["Manager().Queue", "ring"], rounds=1_000, budget=600.0, start_method=start_method)
+
+
 def run_in_a_thread_and_leave(start_method: str) -> None:
     """Keep a sleeping worker in a thread, as a panel does; return once there is something to read."""
     from ipc_helpers import WorkerError, WorkerGroup

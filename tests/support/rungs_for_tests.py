@@ -1,0 +1,34 @@
+"""What tests of the measuring room share: few messages, and a rung of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from ipc_helpers import RUNGS, Rung
+from ipc_helpers.measuring.rungs import open_queue
+from ipc_helpers.workers import ladder_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FEW: dict[str, Any] = {"messages": 20, "latencies": 3, "rounds": 3, "budget": 600.0}
+HERE = [name for name, rung in RUNGS.items() if rung.why_missing() is None]
+
+
+def rung(
+    send: Callable[..., object] = ladder_workers.put_messages,
+    receive: Callable[..., object] | None = ladder_workers.get_messages,
+    **how: Any,
+) -> Rung:
+    return Rung("mine", send, receive, **{"open": open_queue, **how})
+
+
+def noting(opened: list[str], name: str) -> Callable[..., Any]:
+    @contextlib.contextmanager
+    def open_noting(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+        opened.append(name)
+        with open_queue(context, size, batch) as ends:
+            yield ends
+
+    return open_noting
