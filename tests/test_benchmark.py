@@ -32,6 +32,14 @@ def test_two_trees_are_measured_against_a_bare_loop_and_each_other(tmp_path: Pat
         assert re.search(row, done.stdout, re.MULTILINE), done.stdout
 
 
+def test_rates_that_measure_finds_are_compared_with_bare_loops(tmp_path: Path) -> None:
+    done = benchmark("--rounds", "1", "--parts", "e", "--messages", "10", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for kind in ("Queue", "Pipe, send", "Pipe, send_bytes"):
+        row = rf"^ +{kind} +measure [\d.]+ \(.+\) +bare [\d,]+/s$"
+        assert re.search(row, done.stdout, re.MULTILINE), done.stdout
+
+
 def test_a_path_without_the_package_is_named(tmp_path: Path) -> None:
     done = benchmark("--against", "nowhere", folder=tmp_path)
     assert done.returncode == 2

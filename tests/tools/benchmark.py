@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import benchmark_workers as workers
+from benchmark_bare import bare_loops, bare_moments, bare_rate_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,32 +227,8 @@ def bare_rate(count: int, parameters: dict[str, Any]) -> float:
     """Return the rate of two processes that do nothing but send and receive: first send to last receive."""
     context: Any = multiprocessing.get_context("spawn")
     ends, loops = bare_loops(context, **parameters)
-    both_up = context.Barrier(2)
-    processes, clocks = [], []
-    for end, loop in zip(ends, loops, strict=True):
-        clock, sender = context.Pipe(duplex=False)
-        arguments = loop, end, count, both_up, sender
-        processes.append(context.Process(target=workers.time_loop, args=arguments, daemon=True))
-        processes[-1].start()
-        sender.close()
-        clocks.append(clock)
-    for end in ends:
-        end.close()
-    assert all(clock.poll(SECONDS) for clock in clocks)
-    (started, ended), (_, other_ended) = (clock.recv() for clock in clocks)
-    for process, clock in zip(processes, clocks, strict=True):
-        process.join(SECONDS)
-        clock.close()
+    (started, ended), (_, other_ended) = bare_moments(context, ends, loops, workers.time_loop, count)
     return float(count / ((max(ended, other_ended) - started) / 1e9))
-
-
-def bare_loops(context: Any, maxsize: int | None = None, duplex: bool = False) -> tuple[Any, Any]:
-    """Return the two ends that processes use, and what each of them does; who sends first comes first."""
-    if maxsize is not None:
-        return (context.Queue(maxsize),) * 2, (workers.produce_bare, workers.consume_bare)
-    if duplex:
-        return context.Pipe(), (workers.request_all, workers.reply_to_all)
-    return context.Pipe(duplex=False)[::-1], (workers.send_all, workers.receive_all)
 
 
 # (c) A released slider.
@@ -392,29 +369,6 @@ def measure_ladder(rounds: int, count: int) -> None:
     for name in loops:
         values = {"measure": [sample[name].rate for sample in ladder.samples], "bare": bare[name]}
         print(f"    {name:17}  {to_bare(values)}   bare {statistics.median(values['bare']):,.0f}/s")
-
-
-def bare_rate_of_bytes(name: str, loops: tuple[Any, Any], count: int) -> float:
-    """Return the rate of two processes that send and receive bytes: first send to last receive, once warm."""
-    context: Any = multiprocessing.get_context("spawn")
-    ends = (context.Queue(),) * 2 if name == "Queue" else context.Pipe(duplex=False)[::-1]
-    both_up = context.Barrier(2)
-    processes, clocks = [], []
-    for end, loop in zip(ends, loops, strict=True):
-        clock, sender = context.Pipe(duplex=False)
-        arguments = loop, end, count, both_up, sender
-        processes.append(context.Process(target=workers.time_bytes, args=arguments, daemon=True))
-        processes[-1].start()
-        sender.close()
-        clocks.append(clock)
-    for end in ends:
-        end.close()
-    assert all(clock.poll(SECONDS) for clock in clocks)
-    (started, _), (_, ended) = (clock.recv() for clock in clocks)
-    for process, clock in zip(processes, clocks, strict=True):
-        process.join(SECONDS)
-        clock.close()
-    return float(count / ((ended - started) / 1e9))
 
 
 if __name__ == "__main__":
