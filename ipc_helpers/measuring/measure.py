@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import os
 import random
+import signal
 import sys
+import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import quantiles
@@ -21,8 +24,8 @@ from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, RATE_LIMITS, Ladder, M
 from ipc_helpers.measuring.rungs import RUNGS, Rung
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import FrameType
 
 MIB = 2**20
 _LEAST_ROUNDS = 3
@@ -156,6 +159,7 @@ class _Room:
         self._counts: dict[str, int] = {}  # how many messages fill a turn
         self._began = perf_counter()
         self._done = self._of = 0
+        self._interrupted = False
 
     @property
     def ladder(self) -> Ladder:
@@ -175,7 +179,8 @@ class _Room:
     def measure(self, rounds: int, look: Callable[[Ladder], object] | None) -> Ladder:
         """Measure each rung in each round; return what came out."""
         try:
-            self._measure(rounds, look)
+            with self._interrupts_noted():
+                self._measure(rounds, look)
         except WorkerGroupError as error:
             error.result = self.ladder if self._samples else None
             raise
@@ -197,6 +202,29 @@ class _Room:
             longest = max(longest, perf_counter() - began)
             if look is not None:
                 look(self.ladder)
+
+    @contextlib.contextmanager
+    def _interrupts_noted(self) -> Iterator[None]:
+        """Note an interrupt, which Python ignores where it comes while an object is taken away."""
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(handler):
+            yield
+            return
+
+        def on_interrupt(number: int, frame: FrameType | None) -> None:
+            self._interrupted = True
+            handler(number, frame)
+
+        signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        self._raise_if_interrupted()
+
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def _has_time_for_another(self, rounds: int, longest: float) -> bool:
         """Say whether there is another round, and time for one that takes as long as the longest did."""
@@ -224,6 +252,7 @@ class _Room:
 
     def _run(self, rung: Rung, counts: tuple[int, ...], latencies: int | None = None) -> list[Sample]:
         """Measure a rung once, with so many messages in each of its timed turns."""
+        self._raise_if_interrupted()
         if self._left() <= 0 and len(self._samples) < _LEAST_ROUNDS:
             raise MeasureError(None, self._why_too_small())
         if self.cancelled is not None and self.cancelled.is_set():
