@@ -5,6 +5,7 @@ to call with each.
 """
 
 import os
+import select
 
 
 def put_messages(queue, turns):
@@ -160,17 +161,17 @@ def write_messages(connection, turns):
 def read_messages(connection, turns):
     """Read each message from the os.pipe of a connection, in as many parts as it comes in."""
     descriptor, size = connection.fileno(), turns.size
-    buffer, at_once = memoryview(bytearray(size)), min(size, 65536)
+    buffer = memoryview(bytearray(size))
     for count, keep in turns:
-        for _ in range(count):
-            message = os.read(descriptor, at_once)
-            if len(message) < size:
-                taken = len(message)
-                buffer[:taken] = message
+        if size <= select.PIPE_BUF:  # a message of this size is written as a whole, and read as a whole
+            for _ in range(count):
+                keep(os.read(descriptor, size))
+        else:
+            for _ in range(count):
+                taken = 0
                 while taken < size:
                     taken += os.readv(descriptor, [buffer[taken:]])
-                message = buffer
-            keep(message)
+                keep(buffer)
 
 
 def copy_messages(_, turns):
