@@ -58,8 +58,9 @@ def measure(
     """Measure some ways to hand a message to another process, and the limits of this machine beside them.
 
     Each round measures each rung once, in random order, with two fresh child processes. The limits, os.pipe
-    and memcpy, are measured in each round, too; on Windows "Pipe, send_bytes" takes the place of os.pipe. The contents are random bytes; each message is checked by its
-    number, and by its checksum wherever it was kept whole, as in each run's first messages.
+    and memcpy, are measured in each round, too; on Windows "Pipe, send_bytes" takes the place of os.pipe. The
+    contents are random bytes. Each message is checked by its number, and by its checksum wherever it was kept
+    whole, as in each run's first messages.
 
     Parameters
     ----------
