@@ -224,7 +224,7 @@ def test_a_rung_that_hangs_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_process_outlives_its_parent(end: str, start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it does at that moment. After SIGKILL files of its own are left: nothing can remove them."""
     chance = random.Random(start_method)
-    for _ in range(KILLS // 2):
+    for _ in range(max(KILLS // 4, 1)):
         with tempfile.TemporaryDirectory(prefix="ipc", ignore_cleanup_errors=True) as folder:
             monkeypatch.setenv("TMPDIR", folder)
             with script(group_workers.run_measure, start_method) as process:
