@@ -9,6 +9,7 @@ import signal
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import group_workers
@@ -241,6 +242,7 @@ def test_no_process_outlives_its_parent(end: str, start_method: str, monkeypatch
             while (left := in_session(process.pid)) and time.monotonic() < ends_at:
                 time.sleep(0.05)
             assert left == []
+            assert list(Path("/dev/shm").glob(f"sem.mp{process.pid}-*")) == []
             assert end == "SIGKILL" or os.listdir(folder) == []
 
 

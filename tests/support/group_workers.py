@@ -193,8 +193,11 @@ def run_until_killed(start_method: str) -> None:
 
 def run_measure(start_method: str) -> None:
     """Measure what has a process of its own, and what has shared memory, until something ends it."""
+    import leftovers
+
     from ipc_helpers import measure
 
+    leftovers.name_semaphores()
     print("measuring", flush=True)
     measure(["Manager().Queue", "ring"], rounds=1_000, budget=600.0, start_method=start_method)
 
