@@ -29,6 +29,8 @@ FLOORS = {
     "ipc_helpers.ui": VIEW,
 }
 """A room, with all modules in it, and its floor."""
+PEERS = {"ipc_helpers.workers.peer_workers": {"faster_fifo", "iceoryx2", "zmq"}}
+"""What a module imports inside of those functions that use it, and nowhere else."""
 
 
 def run(code: str) -> str:
@@ -181,7 +183,13 @@ def test_module_imports_from_its_floor_or_below(module: str) -> None:
 )
 def test_child_and_parent_import_the_standard_library_alone(module: str) -> None:
     """A check does, too: it needs no more than diagnose."""
-    assert outsiders(set(imports(MODULES[module]))) == set()
+    assert outsiders(set(imports(MODULES[module]))) == PEERS.get(module, set())
+
+
+@pytest.mark.parametrize("module", PEERS)
+def test_peers_are_imported_inside_of_functions(module: str) -> None:
+    outside = [node for node in MODULES[module].body if not isinstance(node, ast.FunctionDef)]
+    assert outsiders(set(imports(ast.Module(outside, [])))) == set()
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "workers").rglob("*.py")), ids=lambda path: path.stem)
@@ -191,7 +199,8 @@ def test_workers_are_what_a_reader_would_write(path: Path) -> None:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             names = ["ipc_helpers" if node.level else str(node.module)]
-        assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
+        known = sys.stdlib_module_names | PEERS.get(f"ipc_helpers.workers.{path.stem}", set())
+        assert {name.partition(".")[0] for name in names} <= known
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:

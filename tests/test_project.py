@@ -53,9 +53,9 @@ def read(name: str) -> str:
 PROJECT: dict[str, Any] = tomllib.loads(read("pyproject.toml"))
 OWN = "ipc-helpers[notebooks]"  # the project itself, with what the notebooks need
 RUNTIME = [Requirement(line) for line in PROJECT["project"]["optional-dependencies"]["notebooks"]]
-DEVELOPMENT, CLASSROOM = (
+DEVELOPMENT, CLASSROOM, PEERS = (
     [Requirement(line) for line in PROJECT["dependency-groups"][name] if line != OWN]
-    for name in ("dev", "classroom")
+    for name in ("dev", "classroom", "peers")
 )
 BUILD = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
 
@@ -84,7 +84,7 @@ def kept_files() -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "requirement", RUNTIME + DEVELOPMENT + CLASSROOM + BUILD, ids=lambda requirement: requirement.name
+    "requirement", RUNTIME + DEVELOPMENT + CLASSROOM + PEERS + BUILD, ids=lambda requirement: requirement.name
 )
 def test_every_dependency_has_a_lower_bound(requirement: Requirement) -> None:
     assert any(bound.operator in (">=", "==", "~=") for bound in requirement.specifier)

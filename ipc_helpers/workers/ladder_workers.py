@@ -5,7 +5,12 @@ to call with each.
 """
 
 import os
+import pickle
 import select
+import socket
+import threading
+from collections import deque
+from multiprocessing.shared_memory import SharedMemory
 
 
 def put_messages(queue, turns):
@@ -181,3 +186,135 @@ def copy_messages(_, turns):
         for message in messages:
             buffer[:] = message
             keep(buffer)
+
+
+# Large messages: a pickle without its data, and a segment of shared memory for each
+
+
+def out_of_band(message):
+    """Return what pickle leaves the data out of: an array as it is, but bytes only inside a PickleBuffer."""
+    return pickle.PickleBuffer(message) if isinstance(message, bytes) else message
+
+
+def send_out_of_band(connection, turns):
+    """Send each message as a pickle without its data, then the data from where they lie."""
+    for messages in turns:
+        for message in messages:
+            buffers = []
+            head = pickle.dumps(out_of_band(message), protocol=5, buffer_callback=buffers.append)
+            connection.send((head, len(buffers)))
+            for buffer in buffers:
+                connection.send_bytes(buffer.raw())
+
+
+def receive_out_of_band(connection, turns):
+    """Receive the data of each message into one buffer, and put the message together around them."""
+    memory = memoryview(bytearray(turns.size))
+    for count, keep in turns:
+        for _ in range(count):
+            head, number = connection.recv()
+            buffers, start = [], 0
+            for _ in range(number):
+                end = start + connection.recv_bytes_into(memory, start)
+                buffers.append(memory[start:end])
+                start = end
+            keep(pickle.loads(head, buffers=buffers))
+
+
+def send_segments(end, turns):
+    """Write each message into a new segment of shared memory, and send its name.
+
+    A place has to be free first: a segment of that name is gone then. Windows removes a segment with the last
+    process that has it open, so this one closes each as late as that.
+    """
+    connection, free, names = end
+    opened = deque()
+    number = 0
+    try:
+        for messages in turns:
+            for message in messages:
+                free.acquire()
+                if len(opened) == len(names):
+                    opened.popleft().close()
+                segment = SharedMemory(names[number % len(names)], create=True, size=len(message))
+                opened.append(segment)
+                segment.buf[: len(message)] = message
+                connection.send((segment.name, len(message)))
+                number += 1
+    finally:
+        for segment in opened:
+            segment.close()
+
+
+def receive_segments(end, turns):
+    """Open the segment of each message, copy the message, and remove the segment."""
+    connection, free, _ = end
+    for count, keep in turns:
+        for _ in range(count):
+            name, size = connection.recv()
+            segment = SharedMemory(name)
+            try:
+                message = bytes(segment.buf[:size])  # the segment may be larger: its size is of whole pages
+            finally:
+                segment.close()
+                segment.unlink()
+            free.release()
+            keep(message)
+
+
+# A limit beside os.pipe: what the system does for two sockets
+
+
+def send_through_socket(end, turns):
+    """Send the bytes of each message, and nothing that says where one ends."""
+    for messages in turns:
+        for message in messages:
+            end.sendall(message)
+
+
+def receive_from_socket(end, turns):
+    """Receive messages of a known size."""
+    for count, keep in turns:
+        for _ in range(count):
+            keep(end.recv(turns.size, socket.MSG_WAITALL))
+
+
+# In one process: a queue between two of its interpreters, from Python 3.14 on
+
+OTHER_INTERPRETER = """
+import os
+
+try:
+    for count in iter(queue.get, None):
+        kept = [queue.get() for _ in range(count)]
+        answers.put(tuple(map(memoryview, kept)))  # to be checked: a view goes over without its bytes
+        os.write(done, b".")
+finally:
+    os.close(done)
+"""
+
+
+def put_for_interpreter(end, turns):
+    """Put each message into a queue, from which another interpreter of this process gets it."""
+    from concurrent import interpreters  # from Python 3.14 on
+
+    queue, answers = interpreters.create_queue(), interpreters.create_queue()
+    answered, done = os.pipe()
+    other = interpreters.create()
+    other.prepare_main(queue=queue, answers=answers, done=done)
+    thread = threading.Thread(target=other.exec, args=(OTHER_INTERPRETER,), daemon=True)
+    thread.start()
+    try:
+        for messages, keep in turns:
+            queue.put(len(messages))
+            for message in messages:
+                queue.put(message)
+            if not os.read(answered, 1):
+                raise EOFError("the other interpreter has ended")
+            for message in answers.get():
+                keep(message)
+    finally:
+        queue.put(None)
+        thread.join(timeout=30)
+        other.close()
+        os.close(answered)
