@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MIB = 2**20
 _SEGMENTS = Path("/dev/shm")  # where Linux shows segments of shared memory as files
-_QUEUED = 64 * _MIB  # what a peer may keep of messages that nobody has taken
+_WAITING = 64 * _MIB  # bytes of messages that ZeroMQ may keep until somebody takes them
 
 
 # A segment of shared memory for each message
@@ -90,12 +90,6 @@ def sockets_are_missing() -> str | None:
     )
 
 
-@contextlib.contextmanager
-def open_nothing(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
-    """Open nothing: what happens in one process needs nothing of the parent."""
-    yield None, None
-
-
 def interpreters_are_missing() -> str | None:
     """Return None; or that this Python has no queues between interpreters."""
     return None if sys.version_info >= (3, 14) else "concurrent.interpreters is new in Python 3.14"
@@ -112,7 +106,7 @@ def zmq_is_missing() -> str | None:
 @contextlib.contextmanager
 def open_zmq(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
     """Open a folder for the name of a socket, and a Pipe on which the receiver tells its address."""
-    waiting = max(2, min(1000, _QUEUED // size))  # 1000 is what ZeroMQ allows by itself
+    waiting = max(2, min(1000, _WAITING // size))  # 1000 is what ZeroMQ allows by itself
     sender_takes, receiver_tells = context.Pipe(duplex=False)
     with _folder() as folder, sender_takes, receiver_tells:
         address = "tcp://127.0.0.1:*" if os.name == "nt" else f"ipc://{folder}/socket"
@@ -130,9 +124,9 @@ def faster_fifo_is_missing() -> str | None:
 
 @contextlib.contextmanager
 def open_faster_fifo(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
-    """Open a queue of faster-fifo, in which several messages, or batches of small ones, have room."""
-    each = size + 1024  # pickled
-    queue = peer_workers.make_fast_queue(max(_MIB, 4 * each, min(2 * batch * each, _QUEUED)))
+    """Open a queue of faster-fifo, in which several messages, or two batches, have room."""
+    each = size + 256  # pickled
+    queue = peer_workers.make_fast_queue(max(_MIB, 4 * each, 2 * batch * each))
     yield queue, queue
 
 

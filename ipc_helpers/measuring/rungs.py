@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from ipc_helpers.child.entry import end_with_parent
 from ipc_helpers.group.child_handle import KILLED_WITHIN
 from ipc_helpers.group.starting import sigint_blocked, start_helpers
+from ipc_helpers.measuring import openings
 from ipc_helpers.workers import ladder_workers as workers
+from ipc_helpers.workers import peer_workers as peers
 from ipc_helpers.workers.ring import Ring
 
 if TYPE_CHECKING:
@@ -143,6 +145,11 @@ _OBJECTS = workers.send_messages, workers.receive_messages
 _BYTES = workers.send_bytes, workers.receive_bytes
 _INTO_BUFFER = workers.send_bytes, workers.receive_into_buffer
 _JOINED = workers.send_joined, workers.receive_joined
+_PUT = workers.put_messages, workers.get_messages
+_OUT_OF_BAND = workers.send_out_of_band, workers.receive_out_of_band
+_SEGMENTS = workers.send_segments, workers.receive_segments
+_SOCKETS = workers.send_through_socket, workers.receive_from_socket
+_ZMQ = peers.push_messages, peers.pull_messages
 _RAW = workers.write_messages, workers.read_messages
 _LIMIT: dict[str, Any] = {"limit": True, "reuses_buffer": True, "arrays": "buffers"}
 
@@ -158,6 +165,8 @@ _ALL = (
     Rung("Pipe, recv_bytes_into", *_INTO_BUFFER, open_pipe, reuses_buffer=True, arrays="buffers"),
     Rung("Queue, batches", workers.put_batches, workers.get_batches, open_queue, batched=True),
     Rung("Pipe, send_bytes, batches", *_JOINED, open_pipe, batched=True, arrays="buffers"),
+    Rung("pickle 5, out of band", *_OUT_OF_BAND, open_duplex_pipe, reuses_buffer=True),
+    Rung("SharedMemory, one each", *_SEGMENTS, openings.open_segments, arrays="buffers"),
     Rung("ring", workers.put_into_ring, workers.get_from_ring, open_ring, arrays="buffers"),
     Rung(
         "ring, into a buffer",
@@ -175,7 +184,35 @@ _ALL = (
         batched=True,
         arrays="buffers",
     ),
+    Rung(
+        "interpreters queue",
+        workers.put_for_interpreter,
+        None,
+        open_nothing,
+        arrays=False,  # NumPy can't be imported into another interpreter of a process
+        why_missing=openings.interpreters_are_missing,
+    ),
+    Rung("pyzmq", *_ZMQ, openings.open_zmq, arrays="buffers", why_missing=openings.zmq_is_missing),
+    Rung("faster-fifo", *_PUT, openings.open_faster_fifo, why_missing=openings.faster_fifo_is_missing),
+    Rung(
+        "faster-fifo, batches",
+        peers.put_all_at_once,
+        peers.get_all_there_are,
+        openings.open_faster_fifo,
+        batched=True,
+        why_missing=openings.faster_fifo_is_missing,
+    ),
+    Rung(
+        "iceoryx2",
+        peers.publish_messages,
+        peers.take_published,
+        openings.open_iceoryx,
+        reuses_buffer=True,
+        arrays="buffers",
+        why_missing=openings.iceoryx_is_missing,
+    ),
     Rung("os.pipe", *_RAW, open_pipe, **_LIMIT, why_missing=_on_posix),
+    Rung("socketpair", *_SOCKETS, openings.open_sockets, **_LIMIT, why_missing=openings.sockets_are_missing),
     Rung("memcpy", workers.copy_messages, None, open_nothing, **_LIMIT),
 )
 

@@ -273,10 +273,14 @@ def send_through_socket(end, turns):
 
 
 def receive_from_socket(end, turns):
-    """Receive messages of a known size."""
+    """Receive messages of a known size, each into the same buffer."""
+    buffer = memoryview(bytearray(turns.size))
     for count, keep in turns:
         for _ in range(count):
-            keep(end.recv(turns.size, socket.MSG_WAITALL))
+            taken = end.recv_into(buffer, turns.size, socket.MSG_WAITALL)
+            while taken < turns.size:  # a signal arrived meanwhile
+                taken += end.recv_into(buffer[taken:])
+            keep(buffer)
 
 
 # In one process: a queue between two of its interpreters, from Python 3.14 on

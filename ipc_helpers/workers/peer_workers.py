@@ -50,19 +50,17 @@ def make_fast_queue(size):
 
 
 def put_all_at_once(queue, turns):
-    """Put each list of messages in parts, each with one call."""
-    has_room = queue.max_size_bytes // (2 * (turns.size + 1024))  # pickled, and half of the queue
-    batch = max(1, min(turns.batch, has_room))
+    """Put some messages with each call."""
     for messages in turns:
-        for start in range(0, len(messages), batch):
-            queue.put_many(messages[start : start + batch], timeout=30)
+        for start in range(0, len(messages), turns.batch):
+            queue.put_many(messages[start : start + turns.batch])
 
 
 def get_all_there_are(queue, turns):
     """Get as many messages as there are, again and again."""
     for count, keep in turns:
         while count:
-            messages = queue.get_many(timeout=30)
+            messages = queue.get_many()
             count -= len(messages)
             for message in messages:
                 keep(message)
