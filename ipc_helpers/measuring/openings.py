@@ -149,9 +149,10 @@ def open_iceoryx(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any
     """
     check_room(9 * size)  # as many as the publisher prepares
     prefix = f"ipc{secrets.token_hex(4)}_"
-    with _folder() as folder:
+    receiver_waits, sender_tells = context.Pipe(duplex=False)
+    with _folder() as folder, receiver_waits, sender_tells:
         try:
-            yield (f"{folder}/", prefix), (f"{folder}/", prefix)
+            yield (f"{folder}/", prefix, sender_tells), (f"{folder}/", prefix, receiver_waits)
         finally:
             for segment in _SEGMENTS.glob(f"{prefix}*"):
                 segment.unlink(missing_ok=True)

@@ -73,7 +73,7 @@ def open_iceoryx_node(end):
     """Return a node whose files and segments are where the parent finds them, and their service's name."""
     import iceoryx2
 
-    folder, prefix = end
+    folder, prefix, _ = end
     iceoryx2.set_log_level(iceoryx2.LogLevel.Fatal)
     config = iceoryx2.config.default()
     config.global_cfg.root_path = iceoryx2.Path.new(folder)
@@ -102,6 +102,8 @@ def publish_messages(end, turns):
     publisher = service.publisher_builder().initial_max_slice_len(turns.size)
     publisher = publisher.backpressure_strategy(iceoryx2.BackpressureStrategy.RetryUntilDelivered).create()
     notifier = events.notifier_builder().create()
+    *_, connection = end
+    connection.send_bytes(b"here")
     for messages in turns:
         for message in messages:
             sample = publisher.loan_slice_uninit(turns.size)
@@ -115,6 +117,9 @@ def take_published(end, turns):
     import iceoryx2
 
     service, events = open_iceoryx_services(open_iceoryx_node(end))
+    # A subscriber finds the publishers that are there. What others send is lost until it looks again.
+    *_, connection = end
+    connection.recv_bytes()
     subscriber = service.subscriber_builder().create()
     listener = events.listener_builder().create()
     a_second = iceoryx2.Duration.from_secs(1)
