@@ -56,7 +56,7 @@ def plan_of(rung: Rung, size: int, counts: tuple[int, ...], array: bool = False)
         seed=1,
         warm_up=20,
         counts=counts,
-        latencies=0 if rung.receive is None else LATENCIES,
+        latencies=LATENCIES,
         reuses_buffer=rung.reuses_buffer,
         wraps=array and rung.arrays == "buffers",
         core=None,

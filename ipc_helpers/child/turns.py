@@ -335,6 +335,8 @@ class _ExchangeTurns(_ReceiverTurns):
         keep = self._begin(*following)
         self._first = first
         messages = self._cycled(self._messages, following[1])
+        if following[0] > len(self._plan.counts):
+            sleep(_PAUSE)
         self.started.append(perf_counter_ns())
         return messages, keep
 

@@ -258,6 +258,7 @@ class _Room:
             raise MeasureError(None, self._why_too_small())
         if self.cancelled is not None and self.cancelled.is_set():
             raise Cancelled("the measurement was cancelled")
+        is_copy = rung.receive is None and rung.limit  # in which nobody waits
         plan = turns.Plan(
             size=self.size,
             batch=self._batch_of(rung),
@@ -265,7 +266,7 @@ class _Room:
             seed=self._random.getrandbits(64),
             warm_up=max(2, self._batch_of(rung), min(_few(self.size), max(counts))),
             counts=counts,
-            latencies=0 if rung.receive is None else self.latencies if latencies is None else latencies,
+            latencies=0 if is_copy else self.latencies if latencies is None else latencies,
             reuses_buffer=rung.reuses_buffer,
             wraps=self.array and rung.arrays == "buffers",
             core=self.core,
