@@ -289,8 +289,8 @@ OTHER_INTERPRETER = """
 import os
 
 try:
-    for count in iter(queue.get, None):
-        kept = [queue.get() for _ in range(count)]
+    for count, length in iter(queue.get, None):
+        kept = [queue.get()[:length] for _ in range(count)]
         answers.put(tuple(map(memoryview, kept)))  # to be checked: a view goes over without its bytes
         os.write(done, b".")
 finally:
@@ -308,11 +308,13 @@ def put_for_interpreter(end, turns):
     other.prepare_main(queue=queue, answers=answers, done=done)
     thread = threading.Thread(target=other.exec, args=(OTHER_INTERPRETER,), daemon=True)
     thread.start()
+    length = None  # the first messages come back whole, and so do small ones; of others how they begin
     try:
         for messages, keep in turns:
-            queue.put(len(messages))
+            queue.put((len(messages), length))
             for message in messages:
                 queue.put(message)
+            length = 16 if turns.size > 4096 else None
             if not os.read(answered, 1):
                 raise EOFError("the other interpreter has ended")
             for message in answers.get():
