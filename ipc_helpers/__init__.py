@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ipc_helpers.group.errors import WorkerError as WorkerError
     from ipc_helpers.group.errors import WorkerGroupError as WorkerGroupError
     from ipc_helpers.group.worker_group import WorkerGroup as WorkerGroup
+    from ipc_helpers.measuring.choose import choose_rungs as choose_rungs
     from ipc_helpers.measuring.ladder import Ladder as Ladder
     from ipc_helpers.measuring.ladder import MeasureError as MeasureError
     from ipc_helpers.measuring.ladder import Spread as Spread
@@ -65,6 +66,7 @@ _NAMES = {
     "group.child_handle": "Child",
     "group.errors": "Cancelled DeadlineError WorkerGroupError StartError WorkerError",
     "group.worker_group": "WorkerGroup",
+    "measuring.choose": "choose_rungs",
     "measuring.ladder": "Ladder MeasureError Spread",
     "measuring.measure": "measure",
     "measuring.rungs": "RUNGS Rung",
