@@ -66,7 +66,7 @@ def test_order_names_rungs_of_the_catalogue_that_are_no_limits() -> None:
 
 
 def test_every_rung_that_is_measured_has_its_place_in_the_order() -> None:
-    for _, names in choosing._CANDIDATES:
+    for names in (*(names for _, names in choosing._CANDIDATES), choosing._ONE_AT_A_TIME):
         assert list(names) == sorted(names, key=SIMPLEST_FIRST.index)
 
 
@@ -138,6 +138,21 @@ def test_each_size_is_measured_with_what_is_left(monkeypatch: pytest.MonkeyPatch
     assert seen == [(50, 500), (150, 500), (250, 500), (350, 500), (450, 500)]
 
 
+@pytest.mark.parametrize("batches", [True, False])
+def test_rungs_that_batch_are_measured_where_messages_may_wait(
+    batches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def measure(names: Any, *, size: int, **rest: Any) -> Ladder:
+        measured.extend(names)
+        return ladder(SMALL, size)
+
+    monkeypatch.setattr(choosing, "measure", measure)
+    choose_rungs(batches=batches)
+    assert any(RUNGS[name].batched for name in measured) is batches
+
+
 def test_sizes_for_which_no_time_is_left_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(names: Any, *, size: int, **rest: Any) -> Ladder:
         if size > 64:
@@ -171,6 +186,7 @@ def test_rung_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"rates": (1.5,)}, TypeError, "rates must be whole numbers"),
         ({"margin": 0.5}, ValueError, "margin must be from 1 to 100"),
         ({"margin": "2"}, TypeError, "margin must be a number"),
+        ({"batches": 1}, TypeError, "batches must be True or False"),
         ({"budget": 0}, ValueError, "budget must be above 0"),
         ({"budget": "1"}, TypeError, "budget must be a number"),
         ({"start_method": "thread"}, ValueError, "start_method must be"),

@@ -14,7 +14,7 @@ from ipc_helpers.measuring.measure import measure
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 _KIB, _MIB = 2**10, 2**20
 
@@ -42,21 +42,14 @@ apart. The ring is a class of your own, between two processes, for messages of o
 A SimpleQueue is not among them: its rate is nearly a Queue's, and its get has no timeout.
 """
 
-_SMALL = (
-    "Queue",
-    "Pipe, send",
-    "Queue, batches",
-    "Pipe, send_bytes",
-    "Pipe, send_bytes, batches",
-    "ring",
-    "ring, batches",
-)
+_BATCHED = ("Queue", "Pipe, send", "Queue, batches", "Pipe, send_bytes, batches", "ring, batches")
+_ONE_AT_A_TIME = ("Queue", "Pipe, send", "Pipe, send_bytes", "ring")
 _MIDDLE = ("Queue", "Pipe, send", "Pipe, send, duplex", "Pipe, send_bytes, duplex", "ring")
 _LARGE = ("Queue", "Pipe, send, duplex", "Pipe, send_bytes, duplex", "ring")
 _HUGE = ("Queue", "Pipe, send, duplex", "pickle 5, out of band", "ring")
 _ARRAYS_FROM = 16 * _MIB
 _CANDIDATES: tuple[tuple[int, tuple[str, ...]], ...] = (
-    (4 * _KIB, _SMALL),
+    (4 * _KIB, _BATCHED),
     (_MIB - 1, _MIDDLE),
     (_ARRAYS_FROM - 1, _LARGE),
     (64 * _MIB, _HUGE),
@@ -167,10 +160,10 @@ class Choices(Mapping[tuple[int, int], Choice]):
 
     @property
     def _notes(self) -> list[str]:
-        notes = [
-            f"The simplest that was at least {self.margin:g} times as fast. Batches are of "
-            f"{_batches(self.ladders.values())}."
-        ]
+        batches = sorted({ladder.batch for ladder in self.ladders.values() if ladder.batch})
+        notes = [f"The simplest that was at least {self.margin:g} times as fast."]
+        if batches:
+            notes[0] += f" Batches are of {' or '.join(map(str, batches))}."
         notes += [
             f"{_in_words(size)}: to copy a message within one process is possible "
             f"{ladder[BANDWIDTH_LIMIT].rate.median:,.0f} times a second."
@@ -224,6 +217,7 @@ def choose_rungs(
     sizes: Sequence[int] = SIZES,
     rates: Sequence[int] = RATES,
     margin: float = 2.0,
+    batches: bool = True,
     start_method: str = "spawn",
     progress: Callable[[int, int], object] | None = None,
     cancelled: threading.Event | None = None,
@@ -243,6 +237,9 @@ def choose_rungs(
         How many messages a second are wanted, each 1 or more.
     margin : float
         How many times as many the rung has to move, 1 to 100.
+    batches : bool
+        Whether messages may wait for each other, to be sent in batches of 100. False where each has to go at
+        once.
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
     progress : callable, optional
@@ -271,6 +268,8 @@ def choose_rungs(
         raise TypeError(f"margin must be a number, not {margin!r}")
     if not 1 <= margin <= 100:
         raise ValueError(f"margin must be from 1 to 100, not {margin!r}")
+    if not isinstance(batches, bool):
+        raise TypeError(f"batches must be True or False, not {batches!r}")
     began = perf_counter()
     ladders: dict[int, Ladder] = {}
     left_out: list[int] = []
@@ -282,7 +281,7 @@ def choose_rungs(
             continue
         part = _part(progress, place, len(sizes))
         try:
-            ladders[size] = _measure_size(size, left, start_method, part, cancelled, seed)
+            ladders[size] = _measure_size(size, left, batches, start_method, part, cancelled, seed)
         except MeasureError as error:
             if error.rung is not None:
                 raise
@@ -296,6 +295,7 @@ def choose_rungs(
 def _measure_size(
     size: int,
     budget: float,
+    batches: bool,
     start_method: str,
     progress: Callable[[int, int], object] | None,
     cancelled: threading.Event | None,
@@ -304,6 +304,8 @@ def _measure_size(
     """Measure those rungs that can be the right ones for messages of one size."""
     is_huge = size >= _ARRAYS_FROM
     names = next(names for most, names in _CANDIDATES if size <= most)
+    if names is _BATCHED and not batches:
+        names = _ONE_AT_A_TIME
     return measure(
         names,
         size=size,
@@ -346,8 +348,3 @@ def _in_words(size: int) -> str:
         if size >= factor and size % factor == 0:
             return f"{size // factor:,} {unit}"
     return f"{size:,} B"
-
-
-def _batches(ladders: Iterable[Ladder]) -> str:
-    numbers = sorted({ladder.batch for ladder in ladders if ladder.batch})
-    return " or ".join(f"{number:,}" for number in numbers) or "100"
