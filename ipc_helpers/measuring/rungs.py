@@ -141,6 +141,13 @@ def open_nothing(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any
     yield None, None
 
 
+@contextlib.contextmanager
+def open_ring_of_pieces(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    """Make a ring of four slots, for pieces of messages: as much as the caches of a processor hold."""
+    with Ring(context, min(size, 2**20), slots=4) as ring:
+        yield ring, ring
+
+
 _OBJECTS = workers.send_messages, workers.receive_messages
 _BYTES = workers.send_bytes, workers.receive_bytes
 _INTO_BUFFER = workers.send_bytes, workers.receive_into_buffer
@@ -182,6 +189,14 @@ _ALL = (
         workers.get_joined,
         open_ring,
         batched=True,
+        arrays="buffers",
+    ),
+    Rung(
+        "ring, in pieces",
+        workers.put_pieces,
+        workers.get_pieces,
+        open_ring_of_pieces,
+        reuses_buffer=True,
         arrays="buffers",
     ),
     Rung(

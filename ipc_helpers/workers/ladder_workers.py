@@ -188,7 +188,28 @@ def copy_messages(_, turns):
             keep(buffer)
 
 
-# Large messages: a pickle without its data, and a segment of shared memory for each
+# Large messages: pieces in a ring; a pickle without its data; a segment of shared memory for each
+
+
+def put_pieces(ring, turns):
+    """Put each message into the ring in pieces, as large as a slot."""
+    with ring.producer() as producer:
+        for messages in turns:
+            for message in messages:
+                whole = memoryview(message)
+                for start in range(0, len(whole), ring.size):
+                    producer.put(whole[start : start + ring.size])
+
+
+def get_pieces(ring, turns):
+    """Get the pieces of each message into one buffer, again and again."""
+    buffer = memoryview(bytearray(turns.size))
+    with ring.consumer() as consumer:
+        for count, keep in turns:
+            for _ in range(count):
+                for start in range(0, turns.size, ring.size):
+                    consumer.get_into(buffer[start:])
+                keep(buffer)
 
 
 def out_of_band(message):
