@@ -85,9 +85,7 @@ def open_sockets(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any
 
 def sockets_are_missing() -> str | None:
     """Return None; or that this system has no sockets that connect processes alone."""
-    return (
-        None if hasattr(socket, "AF_UNIX") else "this Python has no AF_UNIX sockets, and TCP is another thing"
-    )
+    return None if hasattr(socket, "AF_UNIX") else "this system has such sockets for TCP alone"
 
 
 def interpreters_are_missing() -> str | None:
