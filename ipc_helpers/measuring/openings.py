@@ -35,7 +35,8 @@ def open_segments(context: Any, size: int, batch: int) -> Iterator[tuple[Any, An
     """Open a duplex Pipe, with the names of the segments of which one is made for each message.
 
     Names come from here, so that the parent finds what is left when a process is killed: it removes the
-    segments, and has the resource tracker forget them.
+    segments, and has the resource tracker forget them. Where the parent itself is killed, the tracker removes
+    them, but for one that is being made at that moment: it learns of each a little later.
     """
     places = 4 if size <= _MIB else 2
     check_room(places * size)
