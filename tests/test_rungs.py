@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import time
-from multiprocessing import heap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +39,8 @@ LATENCIES = 3
 def no_segment_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Check that no segment is left of those whose names come from here."""
     mark = random.randbytes(4).hex()
-    with monkeypatch.context() as patch:
-        patch.setattr(openings.secrets, "token_hex", lambda count: mark)
-        # faster-fifo takes its memory from here, where the standard library keeps it for the next.
-        patch.setattr(heap.BufferWrapper, "_heap", heap.Heap())
-        yield
+    monkeypatch.setattr(openings.secrets, "token_hex", lambda count: mark)
+    yield
     assert [path.name for path in Path("/dev/shm").glob(f"ipc{mark}*")] == []
 
 

@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from importlib.util import find_spec
+from multiprocessing import heap
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,8 +126,20 @@ def faster_fifo_is_missing() -> str | None:
 def open_faster_fifo(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
     """Open a queue of faster-fifo, in which several messages, or two batches, have room."""
     each = size + 256  # pickled
-    queue = peer_workers.make_fast_queue(max(_MIB, 4 * each, 2 * batch * each))
+    with _heap_of_its_own():
+        queue = peer_workers.make_fast_queue(max(_MIB, 4 * each, 2 * batch * each))
     yield queue, queue
+
+
+@contextlib.contextmanager
+def _heap_of_its_own() -> Iterator[None]:
+    """Have what is shared by ctypes come from memory that goes with it: others would keep it for the next."""
+    wrapper: Any = heap.BufferWrapper
+    usual, wrapper._heap = wrapper._heap, heap.Heap()
+    try:
+        yield
+    finally:
+        wrapper._heap = usual
 
 
 def iceoryx_is_missing() -> str | None:
