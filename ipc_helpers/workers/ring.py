@@ -1,4 +1,11 @@
-"""A ring of slots in shared memory: messages from one producer process to one consumer process."""
+"""A ring of slots in shared memory: messages from one producer process to one consumer process.
+
+The process that makes a ring passes it to its children, and leaves its with-statement when they have ended:
+
+    with Ring(ctx, size=64) as ring:
+        start a child that says "with ring.producer() as producer:", and another, for the consumer
+        ring.close_ends()  # or, in place of one of the children: with ring.consumer() as consumer:
+"""
 
 from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import wait
@@ -49,7 +56,7 @@ class End(AbstractContextManager):
         self._end, self._farewell, self._acquire, self._release = end, b"", ready.acquire, done.release
         self._memory, self._size, self._starts = ring.memory.buf, ring.size, tuple(ring.starts)
         self._lengths = self._memory.cast("Q")  # a table at the beginning: how long each slot's message is
-        self._index, self._mine = 0, False
+        self._index, self._slots, self._mine = 0, len(ring.starts), False
 
     def _take(self, timeout, length=0):
         """Wait until the next slot is this end's; return where it starts."""
@@ -72,7 +79,7 @@ class End(AbstractContextManager):
         return self._starts[self._index]
 
     def _pass_on(self):
-        self._mine, self._index = False, (self._index + 1) % len(self._starts)
+        self._mine, self._index = False, (self._index + 1) % self._slots
         self._release()  # only now does the other process look at the slot
 
     @contextmanager
