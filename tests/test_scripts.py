@@ -137,11 +137,7 @@ HELD = {
     "08_programs": ("            tasks.put(task", f"            {NAPS}\n            tasks.put(task", 1),
     "09_asyncio": ("for message in (", f"{SLEEP}\n    for message in (", 1),  # parent: in its loop
     "09_sharing": ("        for _", f"        {SLEEP}\n        for _", 1),  # child: in get
-    "10_limit": (
-        "            while True:",
-        f"            {SLEEP}\n            while True:",
-        1,
-    ),  # child: in put
+    "10_limit": ("            for message", f"            {SLEEP}\n            for message", 1),  # in put
 }
 # An asyncio program that is interrupted has the traceback of the task that was cancelled, too.
 OF_INTERRUPT = {"09_asyncio": 2}
@@ -329,10 +325,10 @@ FAILURES: dict[str, list[dict[str, str]]] = {
     ],
     "10_limit": [
         {"producer.put(": "1 / 0, ("},
-        {"producer.put(": "__import__('os')._exit(1), ("},
-        {"producer.put(": f"{SLEEP}, (", "consumer.get()": "consumer.get(timeout=1)"},
-        {"message = consumer.get()": "1 / 0"},
-        {"message = consumer.get()": "__import__('os')._exit(1)"},
+        {"producer.put(": "os._exit(1), ("},
+        {"producer.put(": f"{SLEEP}, (", "consumer.get, None": "lambda: consumer.get(1), None"},
+        {"print(": "1 / 0, ("},
+        {"print(": "os._exit(1), ("},
     ],
 }
 

@@ -7,6 +7,7 @@ The process that makes a ring passes it to its children, and leaves its with-sta
         ring.close_ends()  # or, in place of one of the children: with ring.consumer() as consumer:
 """
 
+import os
 from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.shared_memory import SharedMemory
@@ -63,6 +64,7 @@ class End(AbstractContextManager):
         if length > self._size:
             raise ValueError(f"{length} bytes do not fit into a slot of {self._size}")
         if not (self._mine or self._acquire(False)):  # the short way
+            getattr(os, "sched_yield", int)()  # a turn for the other process costs less than each wake-up
             ends_at = monotonic() + timeout
             while not self._acquire(True, min(0.1, ends_at - monotonic())):
                 ended = wait([self._end], 0)

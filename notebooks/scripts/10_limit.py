@@ -1,6 +1,7 @@
 """Hand messages over in a ring of slots: one shared memory segment, two semaphores, and a pipe that tells."""
 
 import multiprocessing
+import os
 import signal
 from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import wait
@@ -58,6 +59,7 @@ class End(AbstractContextManager):
         if length > self._size:
             raise ValueError(f"{length} bytes do not fit into a slot of {self._size}")
         if not (self._mine or self._acquire(False)):  # the short way
+            getattr(os, "sched_yield", int)()  # a turn for the other process costs less than each wake-up
             ends_at = monotonic() + timeout
             while not self._acquire(True, min(0.1, ends_at - monotonic())):
                 ended = wait([self._end], 0)
@@ -144,6 +146,5 @@ if __name__ == "__main__":  # each child imports this file, and must not start c
     with Ring(ctx, size=4000, slots=2) as ring:
         ctx.Process(target=produce, args=(ring,), daemon=True).start()
         with ring.consumer() as consumer, suppress(EOFError):  # after the last message
-            while True:
-                message = consumer.get()
+            for message in iter(consumer.get, None):
                 print(len(message), "bytes that add up to", sum(message))
