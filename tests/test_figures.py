@@ -20,8 +20,8 @@ from ipc_helpers.experiments.result import Result
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.trace import RECEIVE, SEND, Lane
 from ipc_helpers.ui import run_figure
-from ipc_helpers.ui.drawing import Picture, Size, as_svg, in_drawing_thread
-from ipc_helpers.ui.run_figure import _figure, draw, draw_soon
+from ipc_helpers.ui.drawing import Picture, Size, as_svg, draw_soon, in_drawing_thread
+from ipc_helpers.ui.run_figure import _figure, draw, draw_now
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,7 +124,7 @@ def test_run_that_goes_on_is_drawn_up_to_now(chosen: Result) -> None:
     assert "It goes on after 250.0 milliseconds: 4 messages were put, 4 got. " in alt
     assert "was still running" not in alt
     shown: list[tuple[Picture, float]] = []
-    draw_soon(lambda: (goes_on, None, None), lambda *drawn: shown.append(drawn))
+    draw_soon(lambda: draw_now(goes_on, None, None), lambda *drawn: shown.append(drawn))
     assert draw(goes_on).svg == shown[0][0].svg, "one thread draws one picture after the other"
     assert shown[0][1] > 0
 

@@ -29,7 +29,7 @@ def test_error_while_a_run_is_drawn_frees_the_panel(panel: Panel, monkeypatch: p
     def fail(*_: object) -> None:
         raise MemoryError("no room for a picture")
 
-    monkeypatch.setattr(run_figure, "_draw", fail)
+    monkeypatch.setattr(run_figure, "as_svg", fail)
     for worker in ({}, {"producer": reader_workers.lose_one}):
         failing = Panel(QueueFlow(messages=5), **worker)
         run(failing)

@@ -22,6 +22,7 @@ from ipc_helpers.experiments.parameters import (
 )
 from ipc_helpers.experiments.result import Result, measured
 from ipc_helpers.experiments.run import Run
+from ipc_helpers.experiments.runnable import SECONDS, Runnable
 from ipc_helpers.group.errors import WorkerGroupError
 from ipc_helpers.group.worker_group import WorkerGroup
 
@@ -30,12 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-_SECONDS = 120.0
-
-
 @dataclass(frozen=True)
-class Experiment(ExperimentParameters):
-    """A checked set of parameters that can be run."""
+class Experiment(ExperimentParameters, Runnable[Result]):
+    """A checked set of parameters that can be run, whose workers' calls are recorded."""
 
     def run(
         self,
@@ -43,7 +41,7 @@ class Experiment(ExperimentParameters):
         progress: Callable[[int], object] | None = None,
         look: Callable[[Callable[[], Result]], object] | None = None,
         cancelled: threading.Event | None = None,
-        deadline: float = _SECONDS,
+        deadline: float = SECONDS,
         **workers: Callable[..., object],
     ) -> Result:
         """Run it in child processes and return what was measured.

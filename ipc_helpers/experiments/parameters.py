@@ -220,23 +220,14 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ExperimentParameters(ABC):
-    """A checked set of parameters, and which processes they make: what an experiment is without its run.
-
-    A subclass gives each of its fields a rule, with :func:`parameter`; ``start_method`` is one of them, and
-    the plural of its messages' noun another: "messages" for example.
-    It says in ``roles`` which workers it has, and in ``participants`` which processes.
+class Parameters(ABC):
+    """A checked set of parameters: each field of a subclass has a rule, given with :func:`parameter`.
 
     Raises
     ------
     TypeError, ValueError
         For a parameter of the wrong type or out of its range; the message names it.
     """
-
-    labels: ClassVar[Labels] = Labels(
-        "message", {SEND: "send", RECEIVE: "recv"}, {SEND: "sent", RECEIVE: "received"}
-    )
-    roles: ClassVar[dict[str, Role]] = {}
 
     def __post_init__(self) -> None:
         for name, rule in self.rules().items():
@@ -249,6 +240,30 @@ class ExperimentParameters(ABC):
 
     @property
     @abstractmethod
+    def steps(self) -> int:
+        """How many steps its progress has."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """What it does, in words and with its numbers."""
+
+
+@dataclass(frozen=True)
+class ExperimentParameters(Parameters):
+    """Parameters, and which processes they make: what an experiment is without its run.
+
+    ``start_method`` is one of the fields, and the plural of its messages' noun another: "messages" for
+    example. A subclass says in ``roles`` which workers it has, and in ``participants`` which processes.
+    """
+
+    labels: ClassVar[Labels] = Labels(
+        "message", {SEND: "send", RECEIVE: "recv"}, {SEND: "sent", RECEIVE: "received"}
+    )
+    roles: ClassVar[dict[str, Role]] = {}
+
+    @property
+    @abstractmethod
     def start_method(self) -> str:
         """How its processes are started."""
 
@@ -257,11 +272,6 @@ class ExperimentParameters(ABC):
         """How many messages go through it, which are the steps of its progress."""
         steps: int = getattr(self, plural(self.labels.noun))
         return steps
-
-    @property
-    @abstractmethod
-    def description(self) -> str:
-        """What it does, in words and with its numbers."""
 
     @property
     def roles_here(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
@@ -122,6 +123,31 @@ class Picture:
 def in_drawing_thread(function: Callable[..., Any], *args: Any) -> Future[Any]:
     """Have the one thread that draws call a function."""
     return _drawing.submit(function, *args)
+
+
+def draw_soon(draw: Callable[[], Picture], show: Callable[[Picture, float], object]) -> Future[Picture]:
+    """Draw without waiting for it.
+
+    Parameters
+    ----------
+    draw : callable
+        Returns the picture; called in the thread that draws, when all that was to be drawn before is drawn.
+    show : callable
+        Called there with the picture, and the seconds of a processor that it took.
+
+    Returns
+    -------
+    concurrent.futures.Future
+        Of the picture, once it is shown.
+    """
+
+    def work() -> Picture:
+        begun = thread_time()
+        picture = draw()
+        show(picture, thread_time() - begun)
+        return picture
+
+    return in_drawing_thread(work)
 
 
 def as_svg(figure: Figure) -> str:

@@ -19,20 +19,17 @@ import ipywidgets as widgets
 import traitlets
 from IPython import get_ipython
 
-from ipc_helpers.experiments.experiment import Experiment
 from ipc_helpers.experiments.parameters import Choice, WholeNumber
+from ipc_helpers.experiments.runnable import Runnable
 from ipc_helpers.group.errors import Cancelled, WorkerError, WorkerGroupError
 from ipc_helpers.ui import worker_cells
 from ipc_helpers.ui.controls import Number, PictureView, button, stops
-from ipc_helpers.ui.drawing import Picture, Size
-from ipc_helpers.ui.result_table import summary_of, table_of
-from ipc_helpers.ui.run_figure import draw_soon
+from ipc_helpers.ui.drawing import Picture, Size, draw_soon
+from ipc_helpers.ui.result_view import view_of
 from ipc_helpers.ui.worker_cells import latest, line_that_raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from ipc_helpers.experiments.result import Result
 
 _LOOKS_EVERY = 0.6  # seconds between two pictures of a run that goes on
 _MOST_DRAWING = 0.1  # of one processor
@@ -48,8 +45,8 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
     Parameters
     ----------
-    experiment : Experiment
-        An experiment with the values that the controls have at first.
+    experiment : Runnable
+        An experiment, ``QueueFlow()`` for example, with the values that the controls have at first.
     controls : sequence of str, optional
         The parameters that get a control; the others keep the experiment's values. By default all.
     run_on_release : bool
@@ -75,8 +72,9 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         What is going on, how far it is, and what came out in numbers.
     picture : anywidget.AnyWidget
         What came out, or has come out so far: its ``svg``, and its ``alt`` text.
-    result : Result or None
-        What the last run measured, as a whole or up to where it was ended.
+    result : Result, Ladder or None
+        What the last run measured, as a whole or up to where it was ended: what the experiment's ``run``
+        returns.
 
     Raises
     ------
@@ -94,12 +92,12 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: Runnable[Any],
         controls: Sequence[str] | None = None,
         run_on_release: bool = False,
         **workers: Callable[..., object],
     ) -> None:
-        if not isinstance(experiment, Experiment):
+        if not isinstance(experiment, Runnable):
             raise TypeError(f"experiment must be an experiment such as QueueFlow(), not {experiment!r}")
         if not isinstance(run_on_release, bool):
             raise TypeError(f"run_on_release must be True or False, not {run_on_release!r}")
@@ -111,15 +109,16 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self._take_place()
         with Panel._lock:
             Panel._latest.set()
-        self.result: Result | None = None
+        self.result: Any = None
         self._first = experiment
         self._workers: dict[str, Any] = dict(workers)
         self._rules = {name: rules[name] for name in shown}
         self._cancelled = threading.Event()
         self._run_again = False
         self._looks_at = math.inf  # when to draw a run that goes on, in seconds of perf_counter
-        self._drawn: Result | None = None  # what the picture shows, or is about to
-        self._kept: Result | None = None
+        self._ran: Runnable[Any] | None = None  # what the result is of
+        self._drawn: Any = None  # what the picture shows, or is about to
+        self._kept: Any = None
         self._idle = threading.Event()  # no run is going on
         self._idle.set()
         self.controls = {
@@ -151,7 +150,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self._on_change()
 
     @property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> Runnable[Any]:
         """The experiment with the values that the controls have now.
 
         Raises
@@ -239,7 +238,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         if (experiment := self._checked()) is not None:
             self._say(f"Run starts {experiment.description}{self._yours}.")
 
-    def _checked(self) -> Experiment | None:
+    def _checked(self) -> Runnable[Any] | None:
         """Return what to run, with the latest workers; None, and say why, where that is not allowed."""
         try:
             experiment = self.experiment
@@ -283,7 +282,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
     @property
     def _code(self) -> str:
         """The call of the last run; before the first one, of the run to come."""
-        ran = self.result.experiment if self.result is not None else self.experiment
+        ran = self.experiment if self._ran is None else self._ran
         workers = ", ".join(f"{role}={worker.__name__}" for role, worker in self._workers.items())
         return f"{ran}.run({workers})"
 
@@ -296,7 +295,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
     def _on_copied(self, _: Any, message: Any, __: Any) -> None:
         self._say("Copied:" if message.get("copied") else "Select and copy this:", self._code)
 
-    def _begin(self) -> Experiment | None:
+    def _begin(self) -> Runnable[Any] | None:
         """Return what to run now, with buttons and status set; None for a value that is not allowed."""
         if (experiment := self._checked()) is not None:
             Panel._latest.set()
@@ -306,7 +305,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             self._say(f"{does}. Cancel ends it; interrupting the kernel does not.")
         return experiment
 
-    def _end(self) -> Experiment | None:
+    def _end(self) -> Runnable[Any] | None:
         """Return what to run next, None with the buttons set back when there is nothing."""
         with Panel._lock:
             self.progress.value = ""
@@ -319,7 +318,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
                 self._idle.set()
             return experiment
 
-    def _run(self, experiment: Experiment | None) -> None:
+    def _run(self, experiment: Runnable[Any] | None) -> None:
         """Run experiments, in a thread, until there is nothing to run."""
         while experiment is not None:
             before = self._drawn
@@ -331,7 +330,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
                 self._say_error(f"{type(error).__name__}: {error}.{old}")
             experiment = self._end()
 
-    def _run_one(self, experiment: Experiment) -> None:
+    def _run_one(self, experiment: Runnable[Any]) -> None:
         """Run an experiment and show what came out."""
         show = partial(self._show_progress, experiment.steps)
         self._looks_at = time.perf_counter() + _LOOKS_EVERY
@@ -340,31 +339,32 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             result = experiment.run(
                 progress=show, look=self._look, cancelled=self._cancelled, **self._workers
             )
-            self._show(result)
-            self._say(summary_of(result))
+            self._show(experiment, result)
+            self._say(view_of(result).summary(result))
         except Cancelled as error:
-            self._say(self._show_end("Cancelled", error.result))
+            self._say(self._show_end("Cancelled", experiment, error.result))
         except WorkerGroupError as error:
             summary, _, details = str(error).partition("\n")
             if isinstance(error, WorkerError):
                 summary += line_that_raised(error, self._workers)
-            self._say_error(self._show_end(summary, error.result), details.strip())
+            self._say_error(self._show_end(summary, experiment, error.result), details.strip())
 
-    def _show_end(self, how: str, result: Result | None) -> str:
+    def _show_end(self, how: str, experiment: Runnable[Any], result: Any) -> str:
         """Show what a run measured up to where it was ended; return how that was, and what is shown."""
-        shown = " The figure shows it up to then." if self._show(result) else ""
+        shown = " The figure shows it up to then." if self._show(experiment, result) else ""
         return f"{how}. Its processes are gone.{shown}"
 
-    def _show(self, result: Result | None) -> bool:
-        """Show what a run measured, up to where it was ended; say whether anything had begun by then."""
-        if result is None or not result.lanes:
+    def _show(self, experiment: Runnable[Any], result: Any) -> bool:
+        """Show what a run measured, up to where it was ended; say whether there was anything by then."""
+        if result is None or not (view := view_of(result)).holds(result):
             return False
         self._drawn = result
-        draw_soon(self._what_to_draw, self._show_picture).result()
-        self.result, self.table.value, self.keep.disabled = result, table_of(result), False
+        draw_soon(self._draw, self._show_picture).result()
+        self._ran, self.result = experiment, result
+        self.table.value, self.keep.disabled = view.table(result), False
         return True
 
-    def _look(self, so_far: Callable[[], Result]) -> None:
+    def _look(self, so_far: Callable[[], Any]) -> None:
         """Draw a run that goes on, again and again, and within bounds."""
         if (now := time.perf_counter()) < self._looks_at:
             return
@@ -377,18 +377,18 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
             self._show_picture(picture)
             self._looks_at = now + max(_LOOKS_EVERY, (copied + drawn) / _MOST_DRAWING)
 
-        draw_soon(self._what_to_draw, show)
+        draw_soon(self._draw, show)
 
     def _redraw(self, _: Any = None) -> None:
         """Draw the same again, in the size in which it is shown now, and with or without what is kept."""
         if self._drawn is not None:
-            draw_soon(self._what_to_draw, self._show_picture)
+            draw_soon(self._draw, self._show_picture)
 
-    def _what_to_draw(self) -> tuple[Result, Result | None, Size]:
-        """Return what the picture is to show at the moment: whatever is drawn last is the latest."""
-        assert self._drawn is not None
-        view = self.picture
-        return self._drawn, self._kept, Size(int(view.width), int(view.height), view.text)
+    def _draw(self) -> Picture:
+        """Draw what the picture is to show at the moment: whatever is drawn last is the latest."""
+        drawn, shown = self._drawn, self.picture
+        size = Size(int(shown.width), int(shown.height), shown.text)
+        return view_of(drawn).draw(drawn, self._kept, size)
 
     def _show_picture(self, picture: Picture, _: float = 0) -> None:
         with self.picture.hold_sync():

@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 from itertools import chain
 from textwrap import wrap
-from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,9 +35,6 @@ from ipc_helpers.ui.drawing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -80,38 +76,12 @@ def draw(result: Result, beside: Result | None = None, size: Size | None = None)
     TypeError
         When ``beside`` is of another kind of experiment.
     """
-    return draw_soon(lambda: (result, beside, size), lambda *_: None).result()
+    picture: Picture = in_drawing_thread(draw_now, result, beside, size).result()
+    return picture
 
 
-def draw_soon(
-    what: Callable[[], tuple[Result, Result | None, Size | None]], show: Callable[[Picture, float], object]
-) -> Future[Picture]:
-    """Draw as :func:`draw` does, without waiting for it.
-
-    Parameters
-    ----------
-    what : callable
-        Returns the parameters of :func:`draw`; called when all that was to be drawn before is drawn. A
-        Result may be of a run that goes on.
-    show : callable
-        Called with the picture, and the seconds of a processor that it took, in the thread that draws.
-
-    Returns
-    -------
-    concurrent.futures.Future
-        Of the picture, once it is shown.
-    """
-
-    def work() -> Picture:
-        begun = thread_time()
-        picture = _draw(*what())
-        show(picture, thread_time() - begun)
-        return picture
-
-    return in_drawing_thread(work)
-
-
-def _draw(result: Result, beside: Result | None, size: Size | None) -> Picture:
+def draw_now(result: Result, beside: Result | None, size: Size | None) -> Picture:
+    """Draw as :func:`draw` does, in the thread that draws; a Result may be of a run that goes on."""
     size = Size(*(size or ()))
     results = [result]
     titles = [result.experiment.description]
