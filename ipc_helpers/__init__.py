@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ipc_helpers.diagnosis.diagnose import Diagnosis as Diagnosis
     from ipc_helpers.diagnosis.diagnose import diagnose as diagnose
     from ipc_helpers.diagnosis.run_script import run_script as run_script
+    from ipc_helpers.experiments.message_cost import MessageCost as MessageCost
     from ipc_helpers.experiments.pipe_exchange import PipeExchange as PipeExchange
     from ipc_helpers.experiments.process_start import ProcessStart as ProcessStart
     from ipc_helpers.experiments.program_stop import ProgramStop as ProgramStop
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from ipc_helpers.ui.check_machine import check_machine as check_machine
     from ipc_helpers.ui.comparison_figure import draw_comparison as draw_comparison
     from ipc_helpers.ui.drawing import Picture as Picture
+    from ipc_helpers.ui.ladder_figure import draw_ladder as draw_ladder
     from ipc_helpers.ui.message_journey_figure import draw_journey as draw_journey
     from ipc_helpers.ui.panel import Panel as Panel
     from ipc_helpers.ui.run_figure import draw as draw
@@ -54,6 +56,7 @@ _NAMES = {
     "child.xray": "XRay XRayError",
     "diagnosis.diagnose": "Diagnosis diagnose",
     "diagnosis.run_script": "run_script",
+    "experiments.message_cost": "MessageCost",
     "experiments.pipe_exchange": "PipeExchange",
     "experiments.process_start": "ProcessStart",
     "experiments.program_stop": "ProgramStop",
@@ -74,6 +77,7 @@ _NAMES = {
     "ui.check_machine": "check_machine",
     "ui.comparison_figure": "draw_comparison",
     "ui.drawing": "Picture",
+    "ui.ladder_figure": "draw_ladder",
     "ui.message_journey_figure": "draw_journey",
     "ui.panel": "Panel",
     "ui.run_figure": "draw",

@@ -311,6 +311,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
+def bytes_in_words(number: int) -> str:
+    """Return "64 bytes", "4 KiB", "1 MiB": the largest unit that it is a whole number of."""
+    for unit, size in (("MiB", MIB), ("KiB", 1024)):
+        if number and number % size == 0:
+            return f"{number // size:,} {unit}"
+    return counted(number, "byte")
+
+
 def plural(noun: str) -> str:
     """Return "messages", "processes"."""
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"

@@ -165,9 +165,10 @@ def as_svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def paler(colour: str) -> tuple[float, ...]:
+def paler(colour: str) -> tuple[float, float, float]:
     """Return half of a colour and half white, without alpha: in an SVG that would take the hatch along."""
-    return tuple((part + 1) / 2 for part in to_rgb(colour))
+    red, green, blue = ((part + 1) / 2 for part in to_rgb(colour))
+    return red, green, blue
 
 
 def new_figure(size: Size) -> Figure:
@@ -187,9 +188,9 @@ def style_axes(axes: Axes, size: Size) -> None:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.5g}"))
 
 
-def add_legend(axes: Axes, text: float, **where: Any) -> None:
+def add_legend(parent: Axes | Figure, text: float, **where: Any) -> None:
     """Explain the labels of what is drawn, in text of some height."""
-    axes.legend(
+    parent.legend(
         fontsize=text,
         frameon=False,
         handlelength=1.6,

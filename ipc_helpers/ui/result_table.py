@@ -9,6 +9,7 @@ from ipc_helpers.trace import RECEIVE, SEND
 
 if TYPE_CHECKING:
     from ipc_helpers.experiments.result import Result
+    from ipc_helpers.measuring.ladder import Ladder
 
 _CELL = "text-align:right;padding:0.2em 0.8em"
 
@@ -21,6 +22,17 @@ def summary_of(result: Result) -> str:
         return f"{done} {stop_of(result)}"
     rate = f" {result.messages_per_second:,.0f} {plural(words.noun)} a second."
     return done + rate if result.received > 1 else done
+
+
+def summary_of_ladder(ladder: Ladder) -> str:
+    """Say at which rate each rung handed over messages, and how near to the limit that is."""
+    sentences = []
+    for row in ladder.values():
+        if not row.is_limit and row.name != ladder.rate_limit:
+            rate = f"{row.name}, {row.rate.median:,.0f} messages a second"
+            share = "" if row.share is None else f", {row.share.median:.2f} of what {ladder.rate_limit} does"
+            sentences.append(f"{rate}{share}.")
+    return " ".join(["Done:", *sentences, *filter(None, [ladder.noise])])
 
 
 def stop_of(result: Result) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipc_helpers.experiments.result import Result
-from ipc_helpers.ui import result_table, run_figure
+from ipc_helpers.measuring.ladder import Ladder
+from ipc_helpers.ui import ladder_figure, result_table, run_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,12 @@ class View(NamedTuple):
 _VIEWS: dict[type, View] = {
     Result: View(
         lambda result: bool(result.lanes), result_table.summary_of, result_table.table_of, run_figure.draw_now
+    ),
+    Ladder: View(
+        lambda ladder: ladder.rounds > 0,
+        result_table.summary_of_ladder,
+        Ladder._repr_html_,
+        ladder_figure.draw_now,
     ),
 }
 
