@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ipc_helpers.experiments.parameters import bytes_in_words, counted
-from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, Ladder, Row, Spread
-from ipc_helpers.measuring.rungs import RUNGS
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui.drawing import (
     COLOURS,
@@ -27,60 +24,39 @@ from ipc_helpers.ui.drawing import (
     paler,
     style_axes,
 )
+from ipc_helpers.ui.ladder_parts import (
+    LIMIT,
+    OWN,
+    PEER,
+    QUANTITIES,
+    Part,
+    Quantity,
+    about,
+    alt_of,
+    end_of,
+    group_of,
+    in_digits,
+    kind_of,
+    reach_of,
+    signs_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-class _Quantity(NamedTuple):
-    """What bars show.
-
-    Attributes
-    ----------
-    label : str
-        Of the axis, with the unit.
-    of : callable
-        Returns the spread of a row, in that unit.
-    limit : callable
-        Returns the name of the row that is the limit, or None.
-    late : callable, optional
-        Returns what is marked beside the bar of a row, in that unit: it is a time, and less is better.
-    """
-
-    label: str
-    of: Callable[[Row], Spread]
-    limit: Callable[[Ladder], str | None]
-    late: Callable[[Row], float] | None = None
+    from ipc_helpers.measuring.ladder import Ladder, Row
 
 
-_QUANTITIES = {
-    "rate": _Quantity("messages a second", lambda row: row.rate, lambda ladder: ladder.rate_limit),
-    "bandwidth": _Quantity(
-        "gigabytes a second",
-        lambda row: Spread(*(value / 1e9 for value in row.bandwidth)),
-        lambda ladder: BANDWIDTH_LIMIT if BANDWIDTH_LIMIT in ladder else None,
-    ),
-    "latency": _Quantity(
-        "microseconds to arrive",
-        lambda row: row.p50,
-        lambda ladder: ladder.rate_limit,
-        lambda row: row.p99.median,
-    ),
-}
-# What each kind of rung is drawn in, and called: told apart without the colour, too.
+# What each kind of rung is drawn in: told apart without the colour, too.
 _KINDS = {
-    "Python and this series": (COLOURS[SEND], HATCHES[SEND]),
-    "another package": (COLOURS[RECEIVE], "..."),
-    "the system alone": ("#595959", "|||"),
+    OWN: (COLOURS[SEND], HATCHES[SEND]),
+    PEER: (COLOURS[RECEIVE], "..."),
+    LIMIT: ("#595959", "|||"),
 }
-_PEERS = "ipc_helpers.workers.peer_workers"
-_DIGITS = 3  # of a number: more is no more than noise
 _MOST_NAMES = 0.48  # of the width, or each name stands above its bar
 _LARGEST_LINE = 3.4  # in heights of the text
-_LEAST_LINE = 1.25
+_LEAST_LINE = 0.9
 
 
 def draw_ladder(
@@ -120,17 +96,17 @@ def draw_ladder(
 
 def draw_now(ladder: Ladder, beside: Ladder | None, size: Size | None, by: str = "all") -> Picture:
     """Draw as :func:`draw_ladder` does, in the thread that draws."""
-    if by not in (*_QUANTITIES, "all"):
-        raise ValueError(f"by must be {', '.join(map(repr, _QUANTITIES))} or 'all', not {by!r}")
+    if by not in (*QUANTITIES, "all"):
+        raise ValueError(f"by must be {', '.join(map(repr, QUANTITIES))} or 'all', not {by!r}")
     ladders = {"": ladder} if beside is None else {"kept: ": beside, "now: ": ladder}
     parts = []
-    for name in _QUANTITIES if by == "all" else [by]:
-        groups = [_group(who, each, _QUANTITIES[name], by == "all") for who, each in ladders.items()]
+    for name in QUANTITIES if by == "all" else [by]:
+        groups = [group_of(who, each, QUANTITIES[name], by == "all") for who, each in ladders.items()]
         if any(group.bars for group in groups):
-            parts.append(_Part(_QUANTITIES[name], groups))
+            parts.append(Part(QUANTITIES[name], groups))
     if not parts:
         raise ValueError(f"{ladder!r} holds nothing to draw by {by!r}")
-    title = "\n".join(f"{who}{_about(each)}" for who, each in ladders.items())
+    title = "\n".join(f"{who}{about(each)}" for who, each in ladders.items())
     layout = _layout(parts, title, size)
     width, height, text = layout.size
     figure = new_figure(layout.size)
@@ -146,54 +122,8 @@ def draw_now(ladder: Ladder, beside: Ladder | None, size: Size | None, by: str =
     below = 0.4 * text / height
     figure.text(0.5, below, layout.signs, fontsize=text, ha="center", linespacing=LINE)
     _explain_kinds(figure, layout)
-    alts = [f"{who.capitalize()}{_alt(parts, number)}" for number, who in enumerate(ladders)]
+    alts = [f"{who.capitalize()}{alt_of(parts, number)}" for number, who in enumerate(ladders)]
     return Picture(title.replace("\n", "; "), " ".join(alts), as_svg(figure), width)
-
-
-class _Group(NamedTuple):
-    """What one axis shows of one ladder."""
-
-    who: str  # which ladder, where there are two
-    ladder: Ladder
-    bars: list[Row]
-    limit: Row | None
-
-
-class _Part(NamedTuple):
-    """One axis, with the bars of one ladder, or of one above another."""
-
-    quantity: _Quantity
-    groups: list[_Group]
-
-    def lines(self, has_names_above: bool) -> int:
-        """Return how many lines high it is: one for each bar, for each name above, for each limit."""
-        bars = sum(len(group.bars) for group in self.groups)
-        return bars * (1 + has_names_above) + sum(group.limit is not None for group in self.groups)
-
-    @property
-    def numbers(self) -> list[float]:
-        """All that is drawn."""
-        numbers: list[float] = []
-        for group in self.groups:
-            for row in (*group.bars, *filter(None, [group.limit])):
-                numbers += self.quantity.of(row)
-            if self.quantity.late is not None:
-                numbers += map(self.quantity.late, group.bars)
-        return numbers
-
-
-def _group(who: str, ladder: Ladder, quantity: _Quantity, without_limits: bool) -> _Group:
-    """Return what gets a bar, the best first, and the limit, which is a line; memcpy hands nothing over."""
-    name = quantity.limit(ladder)
-    limit = None if name is None or math.isnan(quantity.of(ladder[name]).median) else ladder[name]
-    bars = [
-        row
-        for row in ladder.values()
-        if not (row.is_limit and (without_limits or row.name in (name, BANDWIDTH_LIMIT)))
-        and not math.isnan(quantity.of(row).median)
-    ]
-    bars.sort(key=lambda row: quantity.of(row).median, reverse=quantity.late is None)
-    return _Group(who, ladder, bars, limit)
 
 
 class _Layout(NamedTuple):
@@ -211,15 +141,15 @@ class _Layout(NamedTuple):
     columns: int  # in which they are explained
 
 
-def _layout(parts: list[_Part], title: str, size: Size | None) -> _Layout:
+def _layout(parts: list[Part], title: str, size: Size | None) -> _Layout:
     width, height, text = Size(*(size or ()))
     groups = [group for part in parts for group in part.groups]
     letters = max(len(group.who + row.name) for group in groups for row in group.bars) + 1
     has_names_above = letters * LETTER * text > _MOST_NAMES * width
     fit = int(width / text / LETTER) - 1
     title = "\n".join("\n".join(wrap(line, fit)) for line in title.splitlines())
-    signs = "\n".join(wrap(_signs(parts), fit))
-    kinds = [kind for kind in _KINDS if any(_kind(row) == kind for group in groups for row in group.bars)]
+    signs = "\n".join(wrap(signs_of(parts), fit))
+    kinds = [kind for kind in _KINDS if any(kind_of(row) == kind for group in groups for row in group.bars)]
     kinds = kinds if len(kinds) > 1 else []
     columns = len(kinds) if sum(map(len, kinds)) + 6 * len(kinds) < fit else 1
     above, below = ((LINE * (words.count("\n") + 1) + 0.3) * text for words in (title, signs))
@@ -228,7 +158,7 @@ def _layout(parts: list[_Part], title: str, size: Size | None) -> _Layout:
     lines = sum(part.lines(has_names_above) for part in parts)
     rest = above + below + len(parts) * under + 0.5 * text
     line = (height - rest) / lines
-    if size is None or line < _LEAST_LINE * text / 2:  # so high as it has to be
+    if size is None or line < _LEAST_LINE * text:  # so high as it has to be
         line = 1.6 * text
         height = math.ceil(rest + lines * line)
     line = min(line, _LARGEST_LINE * text)
@@ -250,7 +180,7 @@ def _explain_kinds(figure: Figure, layout: _Layout) -> None:
         add_legend(figure, text, handles=bars, ncols=layout.columns, loc="lower center", bbox_to_anchor=place)
 
 
-def _draw_part(axes: Axes, part: _Part, layout: _Layout) -> None:
+def _draw_part(axes: Axes, part: Part, layout: _Layout) -> None:
     """Draw the bars of one quantity, and each group's limit, from the top down."""
     text, quantity = layout.size.text, part.quantity
     style_axes(axes, layout.size)
@@ -278,9 +208,9 @@ def _draw_part(axes: Axes, part: _Part, layout: _Layout) -> None:
     axes.set_xlabel(quantity.label, fontsize=text, labelpad=0.1 * text)
 
 
-def _draw_bar(axes: Axes, quantity: _Quantity, row: Row, at: float, low: float, text: float) -> None:
+def _draw_bar(axes: Axes, quantity: Quantity, row: Row, at: float, low: float, text: float) -> None:
     spread = quantity.of(row)
-    colour, hatch = _KINDS[_kind(row)]
+    colour, hatch = _KINDS[kind_of(row)]
     axes.barh(
         at,
         spread.median - low,
@@ -295,10 +225,13 @@ def _draw_bar(axes: Axes, quantity: _Quantity, row: Row, at: float, low: float, 
     for end in (spread.low, spread.high):
         axes.plot([end, end], [at - 0.2, at + 0.2], color="#000000", linewidth=2, solid_capstyle="butt")
     if quantity.late is not None:
-        axes.plot(quantity.late(row), at, marker="D", markersize=0.5 * text, color=COLOURS[RECEIVE])
+        size = 0.5 * text
+        axes.plot(
+            quantity.late(row), at, marker="D", markersize=size, color="#000000", markerfacecolor="white"
+        )
     axes.annotate(
-        _end_of(row, quantity),
-        (_reach(row, quantity), at),
+        end_of(row, quantity),
+        (reach_of(row, quantity), at),
         (0.5 * text, 0),
         textcoords="offset points",
         **_over_lines(text),
@@ -314,7 +247,7 @@ def _over_lines(text: float) -> dict[str, Any]:
 def _draw_limit(axes: Axes, name: str, value: float, top: float, bottom: float, text: float) -> None:
     """Draw a line as high as the bars it is the limit of, and say above them what it is."""
     axes.plot([value, value], [top + 0.9, bottom], color="#000000", linewidth=2.2, linestyle="--")
-    words = f"{name}{_number(value)}"
+    words = f"{name}{in_digits(value)}"
     half = (len(words) * LETTER + 0.5) * text / 2 / axes.bbox.width
     low, high = axes.get_xlim()
     place = math.log(value / low) / math.log(high / low)
@@ -329,7 +262,7 @@ def _draw_limit(axes: Axes, name: str, value: float, top: float, bottom: float, 
     )
 
 
-def _range(axes: Axes, part: _Part, text: float) -> tuple[float, float]:
+def _range(axes: Axes, part: Part, text: float) -> tuple[float, float]:
     """Return where the axis begins and ends: from a power of ten, with room for the number after each bar."""
     numbers = [number for number in part.numbers if number > 0]
     low = 10.0 ** math.floor(math.log10(0.8 * min(numbers)))
@@ -337,16 +270,16 @@ def _range(axes: Axes, part: _Part, text: float) -> tuple[float, float]:
     width = axes.bbox.width
     for group in part.groups:
         for row in group.bars:
-            letters = (len(_end_of(row, part.quantity)) * LETTER + 1) * text
+            letters = (len(end_of(row, part.quantity)) * LETTER + 1) * text
             share = max(0.3, 1 - letters / width)  # of the width: up to where the bar goes
-            span = max(span, math.log(_reach(row, part.quantity) / low) / share)
+            span = max(span, math.log(reach_of(row, part.quantity) / low) / share)
     return low, low * math.exp(span)
 
 
 def _set_ticks(axes: Axes, low: float, high: float, text: float) -> None:
     """Set ticks at powers of ten, where there is room for the number."""
     powers = range(round(math.log10(low)), math.floor(math.log10(high)) + 1)
-    halves = [len(_number(10.0**power)) * LETTER * text / 2 for power in powers]
+    halves = [len(in_digits(10.0**power)) * LETTER * text / 2 for power in powers]
     apart = axes.bbox.width * math.log(10) / math.log(high / low)
     step = math.ceil((2 * max(halves) + text) / apart)
     room = axes.figure.bbox.width
@@ -357,84 +290,6 @@ def _set_ticks(axes: Axes, low: float, high: float, text: float) -> None:
     ]
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: in_digits(value)))
     axes.set_axisbelow(True)
     axes.grid(axis="x", color="#cccccc", linewidth=0.8)
-
-
-def _kind(row: Row) -> str:
-    if row.is_limit:
-        return "the system alone"
-    is_peer = row.name in RUNGS and RUNGS[row.name].send.__module__ == _PEERS
-    return "another package" if is_peer else "Python and this series"
-
-
-def _reach(row: Row, quantity: _Quantity) -> float:
-    """Return where what is drawn of a row ends."""
-    late = 0 if quantity.late is None else quantity.late(row)
-    return max(*quantity.of(row), late)
-
-
-def _end_of(row: Row, quantity: _Quantity) -> str:
-    """Return the number that stands after a bar."""
-    late = "" if quantity.late is None else f", p99 {_number(quantity.late(row))}"
-    return f"{_number(quantity.of(row).median)}{late}"
-
-
-def _number(number: float) -> str:
-    """Return a number with few digits, never in the scientific notation, which is read out badly."""
-    number = float(f"{number:.{_DIGITS}g}")
-    places = max(0, _DIGITS - 1 - math.floor(math.log10(number)))
-    text = f"{number:,.{places}f}"
-    return text.rstrip("0").rstrip(".") if places else text
-
-
-def _about(ladder: Ladder) -> str:
-    """Say what was measured: what two ladders may differ in."""
-    words = f"{'NumPy arrays' if ladder.content == 'array' else 'Messages'} of {bytes_in_words(ladder.size)}"
-    if ladder.batch is not None:
-        words += f", in batches of {ladder.batch:,}"
-    if ladder.together:
-        words += ", both processes on one core"
-    return f"{words}, {ladder.start_method}"
-
-
-def _rounds(ladder: Ladder) -> str:
-    return counted(ladder.rounds, "round")
-
-
-def _signs(parts: list[_Part]) -> str:
-    """Explain what is drawn."""
-    groups = parts[0].groups
-    many = " and ".join(dict.fromkeys(_rounds(group.ladder) for group in groups))
-    words = f"Bar: median of {many}, and quartiles"
-    if any(group.limit is not None for part in parts for group in part.groups):
-        words += "; dashed: the limit"
-    if any(part.quantity.late is not None for part in parts):
-        words += "; diamond: p99"
-    noisy = any(group.ladder.noise for group in groups)
-    return f"{words}. The machine was too noisy to conclude." if noisy else f"{words}."
-
-
-def _alt(parts: list[_Part], number: int) -> str:
-    """Say in words and numbers what the figure shows of one of its ladders."""
-    ladder = parts[0].groups[number].ladder
-    sentences = [f"{_about(ladder)}, medians of {_rounds(ladder)}, and quartiles."]
-    for part in parts:
-        group, quantity = part.groups[number], part.quantity
-        bars = [_words_for(row, part) for row in group.bars]
-        if group.limit is not None:
-            bars.append(f"the limit, {_words_for(group.limit, part)}")
-        label = quantity.label
-        sentences.append(f"{label[0].upper()}{label[1:]}: {'; '.join(bars)}.")
-    if ladder.noise:
-        sentences.append(ladder.noise)
-    return " ".join(sentences)
-
-
-def _words_for(row: Row, part: _Part) -> str:
-    quantity = part.quantity
-    spread = quantity.of(row)
-    name = f"{row.name}, {_kind(row)}," if _kind(row) == "another package" else row.name
-    words = f"{name} {_number(spread.median)} ({_number(spread.low)} to {_number(spread.high)})"
-    return f"{words}, p99 {_number(quantity.late(row))}" if quantity.late is not None else words
