@@ -57,7 +57,7 @@ class MessageCost(Runnable[Ladder]):
     size : int
         Bytes in a message, 16 to 16 MiB.
     batch : int
-        How many messages are sent as one, 1 to 1,000; batch times size at most 64 MiB. More than 1 where the
+        How many messages are sent as one, 1 to 1,000; batch times size at most 16 MiB. More than 1 where the
         rung has a form that sends batches: "Queue" does.
     messages : int
         How many each round is timed with, 10 to 100,000; fewer where they would be more than 128 MiB.
@@ -84,7 +84,7 @@ class MessageCost(Runnable[Ladder]):
             raise ValueError(
                 f"batch must be 1 for {self.rung}, not {self.batch:,}: batches are sent by {either(batched)}"
             )
-        check_product(64, "MiB", MIB, "bytes", batch=self.batch, size=self.size)
+        check_product(16, "MiB", MIB, "bytes", batch=self.batch, size=self.size)
 
     @property
     def measured(self) -> str:
