@@ -71,10 +71,10 @@ class MessageCost(Runnable[Ladder]):
         names the parameter.
     """
 
-    rung: str = parameter("Queue", Choice(_rungs_here(), "Way"))
+    rung: str = parameter("Queue", Choice(_rungs_here(), "Rung"))
     size: int = parameter(64, WholeNumber(16, 16 * MIB, "Size (bytes)", "log2"))
-    batch: int = parameter(1, WholeNumber(1, 1_000, "Messages in a batch", "log10"))
-    messages: int = parameter(10_000, WholeNumber(10, 100_000, "Messages, at most", "log10"))
+    batch: int = parameter(1, WholeNumber(1, 1_000, "Batch", "log10"))
+    messages: int = parameter(10_000, WholeNumber(10, 100_000, "Messages", "log10"))
     start_method: str = parameter("spawn", Choice(start_methods(), "Start method"))
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ _KINDS = {
     PEER: (COLOURS[RECEIVE], "..."),
     LIMIT: ("#595959", "|||"),
 }
-_MOST_NAMES = 0.48  # of the width, or each name stands above its bar
+_MOST_WORDS = 0.62  # of the width, for names and numbers; or each name stands above its bar
 _LARGEST_LINE = 3.4  # in heights of the text
 _LEAST_LINE = 0.9
 
@@ -114,7 +114,7 @@ def draw_now(ladder: Ladder, beside: Ladder | None, size: Size | None, by: str =
     figure.text(0.4 * text / width, top / height, layout.title, fontsize=text, va="top", linespacing=LINE)
     top -= layout.above
     for part in parts:
-        tall = layout.line * part.lines(layout.has_names_above)
+        tall = layout.line * _lines(part, layout.names)
         across = width - layout.left - 0.8 * text
         axes = figure.add_axes((layout.left / width, (top - tall) / height, across / width, tall / height))
         _draw_part(axes, part, layout)
@@ -135,7 +135,7 @@ class _Layout(NamedTuple):
     left: float
     line: float  # from one bar to the next
     under: float  # the height of an axis' numbers and label
-    has_names_above: bool
+    names: str  # where they stand: "beside" the bars, or "above", or there "with" the limit
     signs: str
     kinds: list[str]  # of rungs, where there are several
     columns: int  # in which they are explained
@@ -145,7 +145,13 @@ def _layout(parts: list[Part], title: str, size: Size | None) -> _Layout:
     width, height, text = Size(*(size or ()))
     groups = [group for part in parts for group in part.groups]
     letters = max(len(group.who + row.name) for group in groups for row in group.bars) + 1
-    has_names_above = letters * LETTER * text > _MOST_NAMES * width
+    ends = max(
+        len(end_of(row, part.quantity)) for part in parts for group in part.groups for row in group.bars
+    )
+    names = "beside"
+    if (letters + ends) * LETTER * text > _MOST_WORDS * width:
+        longest = (max(part.longest_top for part in parts) + 3) * LETTER * text
+        names = "with" if longest < width - 2.4 * text else "above"
     fit = int(width / text / LETTER) - 1
     title = "\n".join("\n".join(wrap(line, fit)) for line in title.splitlines())
     signs = "\n".join(wrap(signs_of(parts), fit))
@@ -155,16 +161,23 @@ def _layout(parts: list[Part], title: str, size: Size | None) -> _Layout:
     above, below = ((LINE * (words.count("\n") + 1) + 0.3) * text for words in (title, signs))
     below += len(kinds) / max(columns, 1) * LINE * text
     under = (2 * LINE + 0.5) * text
-    lines = sum(part.lines(has_names_above) for part in parts)
+    lines = sum(_lines(part, names) for part in parts)
     rest = above + below + len(parts) * under + 0.5 * text
     line = (height - rest) / lines
     if size is None or line < _LEAST_LINE * text:  # so high as it has to be
         line = 1.6 * text
         height = math.ceil(rest + lines * line)
     line = min(line, _LARGEST_LINE * text)
-    left = 1.6 * text if has_names_above else (letters * LETTER + 0.6) * text
+    left = (letters * LETTER + 0.6) * text if names == "beside" else 1.6 * text
     shape = Size(width, height, text)
-    return _Layout(shape, title, above, left, line, under, has_names_above, signs, kinds, columns)
+    return _Layout(shape, title, above, left, line, under, names, signs, kinds, columns)
+
+
+def _lines(part: Part, names: str) -> int:
+    """Return how many lines high an axis is: one for each bar, for each name above, for each limit."""
+    bars = sum(len(group.bars) for group in part.groups)
+    limits = sum(group.limit is not None for group in part.groups)
+    return bars * (1 + (names != "beside")) + limits * (names != "with")
 
 
 def _explain_kinds(figure: Figure, layout: _Layout) -> None:
@@ -184,26 +197,35 @@ def _draw_part(axes: Axes, part: Part, layout: _Layout) -> None:
     """Draw the bars of one quantity, and each group's limit, from the top down."""
     text, quantity = layout.size.text, part.quantity
     style_axes(axes, layout.size)
-    low, high = _range(axes, part, text)
+    low, high, ends = _range(axes, part, text)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     _set_ticks(axes, low, high, text)
     names, places, at = [], [], 0.0
     for group in part.groups:
-        begin = at
-        at += group.limit is not None
+        begin, taken = at, 0.0
+        if layout.names == "with" and group.bars:
+            taken = (len(group.name_of(group.bars[0])) + 1) * LETTER * text
+        elif group.limit is not None:
+            at += 1
         for row in group.bars:
-            if layout.has_names_above:
-                axes.text(low, at + 0.55, f"{group.who}{row.name}", **_over_lines(text))
+            if layout.names != "beside":
+                axes.text(low, at + 0.55, group.name_of(row), **_over_lines(text))
                 at += 1
-            names.append(f"{group.who}{row.name}")
+            names.append(group.name_of(row))
             places.append(at + 0.5)
             _draw_bar(axes, quantity, row, at + 0.5, low, text)
+            place = ends[group.who, row.name], at + 0.5
+            right = 0.5 * text, 0
+            axes.annotate(
+                end_of(row, quantity), place, right, textcoords="offset points", **_over_lines(text)
+            )
             at += 1
         if group.limit is not None:
-            _draw_limit(axes, f"{group.limit.name}: ", quantity.of(group.limit).median, begin, at, text)
+            words = group.name_of_limit(quantity)
+            _draw_limit(axes, words, quantity.of(group.limit).median, (begin, at), taken, text)
     axes.set_ylim(at, 0)
-    axes.set_yticks([] if layout.has_names_above else places, [] if layout.has_names_above else names)
+    axes.set_yticks(places, names) if layout.names == "beside" else axes.set_yticks([])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(quantity.label, fontsize=text, labelpad=0.1 * text)
 
@@ -229,13 +251,6 @@ def _draw_bar(axes: Axes, quantity: Quantity, row: Row, at: float, low: float, t
         axes.plot(
             quantity.late(row), at, marker="D", markersize=size, color="#000000", markerfacecolor="white"
         )
-    axes.annotate(
-        end_of(row, quantity),
-        (reach_of(row, quantity), at),
-        (0.5 * text, 0),
-        textcoords="offset points",
-        **_over_lines(text),
-    )
 
 
 def _over_lines(text: float) -> dict[str, Any]:
@@ -244,15 +259,20 @@ def _over_lines(text: float) -> dict[str, Any]:
     return {"fontsize": text, "va": "center_baseline", "bbox": ground, "zorder": 2.4}
 
 
-def _draw_limit(axes: Axes, name: str, value: float, top: float, bottom: float, text: float) -> None:
-    """Draw a line as high as the bars it is the limit of, and say above them what it is."""
+def _draw_limit(
+    axes: Axes, words: str, value: float, rows: tuple[float, float], taken: float, text: float
+) -> None:
+    """Draw a line as high as the bars it is the limit of, and say above them what it is.
+
+    So many pixels of the line of text are taken, at its left.
+    """
+    top, bottom = rows
     axes.plot([value, value], [top + 0.9, bottom], color="#000000", linewidth=2.2, linestyle="--")
-    words = f"{name}{in_digits(value)}"
     half = (len(words) * LETTER + 0.5) * text / 2 / axes.bbox.width
     low, high = axes.get_xlim()
     place = math.log(value / low) / math.log(high / low)
     axes.text(
-        min(max(place, half), 1 - half),
+        min(max(place, taken / axes.bbox.width + half), 1 - half),
         top + 0.5,
         words,
         transform=axes.get_yaxis_transform(),
@@ -262,18 +282,27 @@ def _draw_limit(axes: Axes, name: str, value: float, top: float, bottom: float, 
     )
 
 
-def _range(axes: Axes, part: Part, text: float) -> tuple[float, float]:
-    """Return where the axis begins and ends: from a power of ten, with room for the number after each bar."""
+def _range(axes: Axes, part: Part, text: float) -> tuple[float, float, dict[tuple[str, str], float]]:
+    """Return where the axis begins, from a power of ten, where it ends, and where each bar's number stands.
+
+    A number stands after the end of its bar, or after the line of the limit where that would go through it.
+    """
     numbers = [number for number in part.numbers if number > 0]
     low = 10.0 ** math.floor(math.log10(0.8 * min(numbers)))
     span = 1.03 * math.log(max(numbers) / low)
     width = axes.bbox.width
-    for group in part.groups:
-        for row in group.bars:
-            letters = (len(end_of(row, part.quantity)) * LETTER + 1) * text
-            share = max(0.3, 1 - letters / width)  # of the width: up to where the bar goes
-            span = max(span, math.log(reach_of(row, part.quantity) / low) / share)
-    return low, low * math.exp(span)
+    ends: dict[tuple[str, str], float] = {}
+    for _ in range(2):  # the line may go through more of them once there is room for the longest
+        for group in part.groups:
+            limit = 0 if group.limit is None else part.quantity.of(group.limit).median
+            for row in group.bars:
+                share = (len(end_of(row, part.quantity)) * LETTER + 1) * text / width
+                reach = reach_of(row, part.quantity)
+                if reach < limit and math.log(limit / reach) < share * span:
+                    reach = limit
+                ends[group.who, row.name] = reach
+                span = max(span, math.log(reach / low) / max(0.3, 1 - share))
+    return low, low * math.exp(span), ends
 
 
 def _set_ticks(axes: Axes, low: float, high: float, text: float) -> None:

@@ -70,6 +70,16 @@ class Group(NamedTuple):
     bars: list[Row]
     limit: Row | None
 
+    def name_of(self, row: Row) -> str:
+        """Return what a bar is called."""
+        return f"{self.who}{row.name}"
+
+    def name_of_limit(self, quantity: Quantity) -> str:
+        """Return what stands above the line; empty where there is none."""
+        if self.limit is None:
+            return ""
+        return f"{self.limit.name}: {in_digits(quantity.of(self.limit).median)}"
+
 
 class Part(NamedTuple):
     """One axis, with the bars of one ladder, or of one above another."""
@@ -77,10 +87,14 @@ class Part(NamedTuple):
     quantity: Quantity
     groups: list[Group]
 
-    def lines(self, has_names_above: bool) -> int:
-        """Return how many lines high it is: one for each bar, for each name above, for each limit."""
-        bars = sum(len(group.bars) for group in self.groups)
-        return bars * (1 + has_names_above) + sum(group.limit is not None for group in self.groups)
+    @property
+    def longest_top(self) -> int:
+        """Return how many letters stand above a first bar, where its name and that of the limit do."""
+        return max(
+            len(group.name_of(row)) + len(group.name_of_limit(self.quantity))
+            for group in self.groups
+            for row in group.bars[:1]
+        )
 
     @property
     def numbers(self) -> list[float]:
@@ -105,7 +119,7 @@ def group_of(who: str, ladder: Ladder, quantity: Quantity, without_limits: bool)
         and not math.isnan(quantity.of(row).median)
     ]
     bars.sort(key=lambda row: quantity.of(row).median, reverse=quantity.late is None)
-    return Group(who, ladder, bars, limit)
+    return Group(who, ladder, bars, limit if bars else None)
 
 
 def kind_of(row: Row) -> str:
