@@ -37,14 +37,13 @@ from ipc_helpers import (
     StageChain,
     WorkerPool,
 )
-from ipc_helpers.experiments.parameters import WholeNumber
+from ipc_helpers.experiments.experiment import Experiment
+from ipc_helpers.experiments.parameters import WholeNumber, bytes_in_words
 from ipc_helpers.trace import RECEIVE, SEND
 from ipc_helpers.ui.controls import stops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from ipc_helpers.experiments.experiment import Experiment
 
 expect.set_options(timeout=30_000)  # five seconds are not always enough on a busy machine
 CANCELLED_WITHIN = 10_000  # milliseconds to a free panel after Cancel: a tenth of a second is usual
@@ -56,7 +55,7 @@ AS_USUAL = ViewportSize(width=1280, height=900)
 class Play:
     """A chapter's panel: its experiment, what its first slider takes for two short runs, and a long run."""
 
-    experiment: Experiment
+    experiment: Any
     short: tuple[int, int]
     lane: str
     long: dict[str, int]
@@ -81,12 +80,40 @@ class Play:
     def defaults(self) -> dict[str, int]:
         return {rule.label: getattr(self.experiment, name) for name, rule in self.numbers.items()}
 
+    def experiment_of(self, number: int) -> Any:
+        """Return the experiment with a number that its first slider takes."""
+        return replace(self.experiment, **{next(iter(self.numbers)): number})
+
+    def said(self, number: int) -> str:
+        """Return what the panel says after a run with a number that its first slider takes."""
+        done = self.experiment.labels.done
+        return f"Done: {number} {done[SEND]}, {number} {done[RECEIVE]}."
+
+    def alt(self, number: int) -> str:
+        """Return how the alt text of that run begins."""
+        description: str = self.experiment_of(number).description
+        return description
+
+    def both(self, kept: str, now: str) -> str:
+        """Return a pattern of how the alt text of two runs begins, from how that of each does."""
+        return f"^On the left, kept: {re.escape(kept)}.* On the right, now: {re.escape(now)}"
+
     def short_run(self, number: int) -> tuple[dict[str, int], str, str]:
         """Return what to type, what the panel then says, and how the alt text begins."""
-        (first, *_), done = self.experiment.rules(), self.experiment.labels.done
-        description = replace(self.experiment, **{first: number}).description
-        said = f"Done: {number} {done[SEND]}, {number} {done[RECEIVE]}."
-        return self.defaults | {self.sliders[0][0]: number}, said, description
+        return self.defaults | {self.sliders[0][0]: number}, self.said(number), self.alt(number)
+
+
+class LadderPlay(Play):
+    """The panel of an experiment that measures a ladder: the first slider is a size in bytes."""
+
+    def said(self, number: int) -> str:
+        return f"Done: {self.experiment.rung}, "
+
+    def alt(self, number: int) -> str:
+        return f"Messages of {bytes_in_words(number)}, {self.experiment.start_method}, medians of "
+
+    def both(self, kept: str, now: str) -> str:
+        return f"^Kept: {re.escape(kept)}.* Now: {re.escape(now)}"
 
 
 PLAYS = {
@@ -330,8 +357,9 @@ def test_released_slider_shows_a_new_figure(reader: Reader) -> None:
     slider.focus()
     slider.press("Home")
     slider.press("ArrowRight")
-    expect(panel_of(page).get_by_role("status")).to_contain_text(f"Done: {second} ", timeout=30_000)
-    expect(panel_of(page).locator("img")).to_have_attribute("alt", re.compile(f"^{second} "))
+    said, alt = reader.play.said(int(second)), reader.play.alt(int(second))
+    expect(panel_of(page).get_by_role("status")).to_contain_text(said, timeout=30_000)
+    expect(panel_of(page).locator("img")).to_have_attribute("alt", re.compile(f"^{re.escape(alt)}"))
     if not reader.play.runs_on_release:
         switch.uncheck()
 
@@ -403,8 +431,7 @@ def test_kept_picture_stands_beside_the_next_and_reset_brings_the_first_values_b
     values, done, alt = play.short_run(play.short[0])
     set_boxes(page, values)
     press_run(page)
-    both = f"^On the left, kept: {re.escape(before)}.* On the right, now: {re.escape(alt)}"
-    expect(picture).to_have_attribute("alt", re.compile(both), timeout=30_000)
+    expect(picture).to_have_attribute("alt", re.compile(play.both(before, alt)), timeout=30_000)
     expect(panel.get_by_text(done)).to_be_visible()
     keep.click()
     expect(picture).to_have_attribute("alt", re.compile(f"^{re.escape(alt)}"))
@@ -421,8 +448,7 @@ def test_copied_code_is_the_call_of_the_last_run(reader: Reader) -> None:
     expect(status).to_contain_text("Copied: ")
     code = page.evaluate("navigator.clipboard.readText()")
     assert code == status.locator("code").inner_text()
-    first = next(iter(play.experiment.rules()))
-    assert code == f"{replace(play.experiment, **{first: play.short[0]})}.run()"
+    assert code == f"{play.experiment_of(play.short[0])}.run()"
 
 
 FIT = """panel => {
@@ -538,11 +564,11 @@ def test_picture_is_dark_in_the_dark_theme(reader: Reader) -> None:
 
 @of_every_panel
 def test_bad_value_is_refused_in_words(reader: Reader) -> None:
-    label, _, _, last = reader.play.sliders[0]
+    label, first, _, last = reader.play.sliders[0]
     set_boxes(reader.page, {label: int(last) + 1})
     press_run(reader.page)
     expect(panel_of(reader.page).get_by_role("alert")).to_contain_text(
-        f"must be from 1 to {int(last):,}, not {int(last) + 1:,}"
+        f"must be from {int(first):,} to {int(last):,}, not {int(last) + 1:,}"
     )
     assert reader.lab.workers() == []
 
@@ -681,7 +707,10 @@ def test_process_that_is_killed_from_outside_is_told_and_drawn(reader: Reader) -
     expect(panel_of(page).locator("img")).to_have_attribute("alt", re.compile("it was killed"))
 
 
-@pytest.mark.parametrize("reader", list(PLAYS)[1:], indirect=True, scope="module")
+OWN_WORKER = [name for name, play in PLAYS.items() if isinstance(play.experiment, Experiment)][1:]
+
+
+@pytest.mark.parametrize("reader", OWN_WORKER, indirect=True, scope="module")
 def test_a_worker_of_the_readers_own_runs_in_the_second_panel(reader: Reader) -> None:
     panel = panel_of(reader.page, 1)
     panel.get_by_role("button", name="Run", exact=True).click()
