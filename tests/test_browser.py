@@ -28,6 +28,7 @@ from lab import (
 from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from ipc_helpers import (
+    MessageCost,
     PipeExchange,
     ProcessStart,
     ProgramStop,
@@ -151,6 +152,7 @@ PLAYS = {
         exact="Tasks",
     ),
     "09-sharing": Play(SlotExchange(), (30, 70), "consumer", {"Messages": 500, "Pause (ms)": 20}),
+    "10-limit": LadderPlay(MessageCost(), (32, 4_096), "os.pipe", {"Size (bytes)": 16_777_216}),
 }
 WITHOUT_PANEL = ("06-pitfalls",)
 
