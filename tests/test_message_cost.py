@@ -89,7 +89,7 @@ def test_batch_that_is_not_there_or_too_large_is_refused(parameters: dict[str, A
     ("parameters", "words"),
     [
         ({}, "10,000 messages of 64 bytes by Queue, in 5 rounds, spawn"),
-        ({"size": MIB}, "128 messages of 1 MiB by Queue, in 5 rounds, spawn"),
+        ({"size": MIB}, "64 messages of 1 MiB by Queue, in 5 rounds, spawn"),
         ({"size": 16 * MIB, "messages": 10}, "8 messages of 16 MiB by Queue, in 5 rounds, spawn"),
         (
             {"rung": "Pipe, send_bytes", "batch": 100, "size": 4 * KIB},

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _ROUNDS = 5
 _LONGEST_BUDGET = 3_600.0  # seconds
-_MOST_AT_ONCE = 128 * MIB  # bytes in the messages of one run
+_LEAST_MESSAGES = 8  # or no message follows another for long
+_MOST_AT_ONCE = 64 * MIB  # bytes in the messages of one run
 _BATCHES = ", batches"  # what a rung is called that sends batches
 
 
@@ -60,7 +61,8 @@ class MessageCost(Runnable[Ladder]):
         How many messages are sent as one, 1 to 1,000; batch times size at most 16 MiB. More than 1 where the
         rung has a form that sends batches: "Queue" does.
     messages : int
-        How many each round is timed with, 10 to 100,000; fewer where they would be more than 128 MiB.
+        How many each round is timed with, 10 to 100,000; fewer where they would be more than 64 MiB, but 8
+        at least.
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
 
@@ -94,7 +96,7 @@ class MessageCost(Runnable[Ladder]):
     @property
     def count(self) -> int:
         """How many messages each round is timed with."""
-        return min(self.messages, max(self.batch, _MOST_AT_ONCE // self.size))
+        return min(self.messages, max(self.batch, _LEAST_MESSAGES, _MOST_AT_ONCE // self.size))
 
     @property
     def steps(self) -> int:
@@ -150,7 +152,7 @@ class MessageCost(Runnable[Ladder]):
             size=self.size,
             batch=self.batch if self.batch > 1 else None,
             messages=self.count,
-            latencies=min(100, max(10, _MOST_AT_ONCE // self.size)),
+            latencies=min(100, max(5, _MOST_AT_ONCE // self.size)),
             rounds=_ROUNDS,
             budget=budget,
             start_method=self.start_method,

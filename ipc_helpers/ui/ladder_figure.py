@@ -56,6 +56,7 @@ _KINDS = {
 }
 _MOST_WORDS = 0.62  # of the width, for names and numbers; or each name stands above its bar
 _LARGEST_LINE = 3.4  # in heights of the text
+_AMPLE_LINE = 1.2
 _LEAST_LINE = 0.9
 
 
@@ -148,10 +149,6 @@ def _layout(parts: list[Part], title: str, size: Size | None) -> _Layout:
     ends = max(
         len(end_of(row, part.quantity)) for part in parts for group in part.groups for row in group.bars
     )
-    names = "beside"
-    if (letters + ends) * LETTER * text > _MOST_WORDS * width:
-        longest = (max(part.longest_top for part in parts) + 3) * LETTER * text
-        names = "with" if longest < width - 2.4 * text else "above"
     fit = int(width / text / LETTER) - 1
     title = "\n".join("\n".join(wrap(line, fit)) for line in title.splitlines())
     signs = "\n".join(wrap(signs_of(parts), fit))
@@ -161,8 +158,14 @@ def _layout(parts: list[Part], title: str, size: Size | None) -> _Layout:
     above, below = ((LINE * (words.count("\n") + 1) + 0.3) * text for words in (title, signs))
     below += len(kinds) / max(columns, 1) * LINE * text
     under = (2 * LINE + 0.5) * text
-    lines = sum(_lines(part, names) for part in parts)
     rest = above + below + len(parts) * under + 0.5 * text
+    names = "beside"
+    if (letters + ends) * LETTER * text > _MOST_WORDS * width:
+        top = (max(part.longest_top for part in parts) + 3) * LETTER * text
+        lines = sum(_lines(part, "above") for part in parts)
+        is_tight = size is not None and 0 < height - rest < _AMPLE_LINE * text * lines
+        names = "with" if is_tight and top < width - 2.4 * text else "above"
+    lines = sum(_lines(part, names) for part in parts)
     line = (height - rest) / lines
     if size is None or line < _LEAST_LINE * text:  # so high as it has to be
         line = 1.6 * text
