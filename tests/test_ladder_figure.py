@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,6 @@ from pictures import Drawing
 
 from ipc_helpers import draw_ladder
 from ipc_helpers.measuring.ladder import Ladder, Sample
-from ipc_helpers.measuring.rungs import RUNGS
 from ipc_helpers.ui import ladder_figure
 from ipc_helpers.ui.drawing import Size, as_svg
 
@@ -36,20 +34,6 @@ def ladder(samples: dict[str, Sample] = SAMPLES, **more: Any) -> Ladder:
         for factor in (1.2, 1, 0.8)
     ]
     return Ladder(rounds, **more)
-
-
-def peer(end: object, turns: object) -> None:
-    """Stand for a function of another package's rung."""
-
-
-peer.__module__ = "ipc_helpers.workers.peer_workers"
-
-
-@pytest.fixture
-def peers(monkeypatch: pytest.MonkeyPatch) -> Ladder:
-    """Return a ladder that another package stands on."""
-    monkeypatch.setitem(RUNGS, "fifo", replace(RUNGS["Queue"], name="fifo", send=peer))
-    return ladder({**SAMPLES, "fifo": Sample(300e3, 30, 60)})
 
 
 def test_rates_are_drawn_and_described() -> None:
@@ -103,12 +87,13 @@ def test_what_was_measured_stands_in_the_title() -> None:
     assert draw_ladder(ladder(size=4096)).title == "Messages of 4 KiB, spawn"
 
 
-def test_kinds_of_rungs_are_told_apart_by_hatch_and_explained(peers: Ladder) -> None:
+@pytest.mark.parametrize("package", ["pyzmq", "faster-fifo", "faster-fifo, batches", "iceoryx2"])
+def test_kinds_of_rungs_are_told_apart_by_hatch_and_explained(package: str) -> None:
     """So no colour carries a meaning alone."""
-    picture = draw_ladder(peers)
+    picture = draw_ladder(ladder({**SAMPLES, package: Sample(300e3, 30, 60)}))
     texts = Drawing(picture.svg).texts
     assert {"Python and this series", "another package", "the system alone"} <= {*texts}
-    assert "; fifo, another package, 300,000 (270,000 to 330,000), 0.12 of os.pipe; " in picture.alt
+    assert f"; {package}, another package, 300,000 (270,000 to 330,000), 0.12 of os.pipe; " in picture.alt
     patterns = re.findall(r"<pattern .*?</pattern>", picture.svg, re.DOTALL)
     assert len({re.sub(r'id="\w+"|#\w{6}', "", pattern) for pattern in patterns}) == 3
     assert "another package" not in Drawing(draw_ladder(ladder()).svg).texts
@@ -126,10 +111,8 @@ def test_noise_is_told() -> None:
 @pytest.mark.parametrize("text", [12, 15, 24.6])
 @pytest.mark.parametrize("width", [330, 860, 1200])
 @pytest.mark.parametrize("by", ["rate", "bandwidth", "latency", "all"])
-def test_text_stays_in_the_picture_and_is_never_smaller(
-    by: str, width: int, text: float, peers: Ladder
-) -> None:
-    long = ladder({**SAMPLES, "fifo": QUEUE, "Pipe, send_bytes, batches": Sample(8e6, 9, 70)})
+def test_text_stays_in_the_picture_and_is_never_smaller(by: str, width: int, text: float) -> None:
+    long = ladder({**SAMPLES, "pyzmq": QUEUE, "Pipe, send_bytes, batches": Sample(8e6, 9, 70)})
     picture = draw_ladder(long, by, size=Size(width, 0, text))
     drawing = Drawing(picture.svg)
     assert drawing.size[0] == picture.width == width

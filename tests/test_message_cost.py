@@ -141,7 +141,11 @@ def test_deadline_is_checked_before_anything_starts(deadline: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "cost", [MessageCost(messages=10), MessageCost(rung="Pipe, send_bytes", batch=20, size=KIB, messages=100)]
+    "cost",
+    [
+        *(MessageCost(messages=10, start_method=method) for method in start_methods()),
+        MessageCost(rung="Pipe, send_bytes", batch=20, size=KIB, messages=100),
+    ],
 )
 def test_run_measures_it_beside_the_limits(cost: MessageCost) -> None:
     done: list[int] = []

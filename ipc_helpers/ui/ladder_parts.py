@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ipc_helpers.experiments.parameters import bytes_in_words, counted
 from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, Ladder, Row, Spread
-from ipc_helpers.measuring.rungs import RUNGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 OWN, PEER, LIMIT = "Python and this series", "another package", "the system alone"
 """What kinds of rungs there are."""
 
-_PEERS = "ipc_helpers.workers.peer_workers"
+_PEERS = {"pyzmq", "faster-fifo", "iceoryx2"}  # with or without batches
 _DIGITS = 3  # of a number: more is no more than noise
 
 
@@ -126,8 +125,7 @@ def kind_of(row: Row) -> str:
     """Return of which kind a rung is."""
     if row.is_limit:
         return LIMIT
-    is_peer = row.name in RUNGS and RUNGS[row.name].send.__module__ == _PEERS
-    return PEER if is_peer else OWN
+    return PEER if row.name.partition(",")[0] in _PEERS else OWN
 
 
 def reach_of(row: Row, quantity: Quantity) -> float:
