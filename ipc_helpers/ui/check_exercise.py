@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from ipc_helpers.ui.worker_cells import WorkerCell
 
 
-CHAPTERS = ("process", "queue", "pipe", "inside_queue", "pattern", "pitfall", "pool", "program", "sharing")
+CHAPTERS = (
+    *("process", "queue", "pipe", "inside_queue", "pattern"),
+    *("pitfall", "pool", "program", "sharing", "limit"),
+)
 """What the modules of :mod:`ipc_helpers.exercises` begin with, in the order of the chapters."""
 
 _HINTS = {
