@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from ipc_helpers.exercises import (
-    Exercise,
-    Mistake,
-    as_list,
-    counted,
-    expect_messages,
-    listed,
-    short,
-)
+from ipc_helpers.exercises import Exercise, Mistake, as_list, counted, expect_messages, listed, short
 from ipc_helpers.exercises.limit_stand_ins import (
     MAKE,
     REPLY,
@@ -83,14 +75,9 @@ def send_lists(ctx: Any, worker: Worker) -> dict[str, Any]:
     RuntimeError="next() raises StopIteration where no message is left: a for loop ends by itself",
 )
 def _judge_send_lists(
-    seen: Seen,
-    some: list[Any],
-    even: list[Any],
-    none: list[Any],
-    returned: Any,
-    held: int,
-    changed: bool,
+    seen: Seen, some: list[Any], even: list[Any], none: list[Any], returned: Any, held: int, changed: bool
 ) -> str:
+    some, even, none = ([as_list(message) for message in messages] for messages in (some, even, none))
     expect_messages(some, returned)
     if changed:
         what = f"a list was changed after put(), and out of the queue came {listed(some)}"
@@ -155,14 +142,23 @@ def receive_record(ctx: Any, send_record: Worker, worker: Worker) -> dict[str, A
     "each receive has to get what the other process sent for it",
     TypeError="the bytes of a buffer, whatever its shape, are buffer.raw(), and a transposed array has "
     "to be copied before it is sent; or read what the exception says",
+    PicklingError="send() makes a pickle, too. Send buffer.raw() with send_bytes()",
     BufferError="the bytes of a buffer, whatever its shape, are buffer.raw()",
-    ValueError="buffer_callback needs protocol=5; or read what the exception says",
+    ValueError="loads() takes the buffers in the order in which buffer_callback got them. And "
+    "buffer_callback needs protocol=5",
     BufferTooShort="the room has to be as long as the message: send the length of each buffer before",
 )
-def _judge_receive_record(seen: Seen, other: int, differs: str, frozen: str) -> str:
+def _judge_receive_record(seen: Seen, other: int, rows: int, differs: str, kept: bool, frozen: str) -> str:
+    if rows:
+        what = f"send_bytes() was given {rows} rows of bytes, and it counts the rows, not the bytes"
+        hint = "give it the bytes of all rows, one after the other: buffer.raw(), or a flat array"
+        raise Mistake(what, hint, "send_bytes", last=True)
     if differs:
-        what, hint = differs, "the receiver needs every buffer, in the order in which it was pickled"
-        raise Mistake(what, hint, "loads", "receive_record")
+        hint = "build the whole record again, and each array with its shape, its type and its bytes"
+        raise Mistake(differs, hint, "loads", "receive_record")
+    if not kept:
+        what = "as the next record came, the arrays of the one before changed"
+        raise Mistake(what, "receive each array into memory of its own", "recv_bytes_into", "receive_record")
     if other > LIGHT:
         what = (
             f"beside the bytes of the arrays, {other:,} bytes were sent: those of the arrays, once more or "
@@ -199,7 +195,7 @@ def measure(ctx: Any, worker: Worker) -> dict[str, Any]:
     TypeError="make(number) returns a message, and clock() returns the seconds",
     OSError="the connection has to be open for all round trips",
 )
-def _judge_measure(seen: Seen, returned: Any, reads: int, sent: list[Any]) -> str:
+def _judge_measure(seen: Seen, returned: Any, reads: int, sent: list[Any], most: int) -> str:
     trip = SEND + REPLY
     if not reads:
         raise Mistake("nobody looked at the clock", "clock() returns the time in seconds", "measure")
@@ -210,6 +206,12 @@ def _judge_measure(seen: Seen, returned: Any, reads: int, sent: list[Any]) -> st
     if len(seconds) != TRIPS:
         what = f"there were {TRIPS} round trips to measure, and measure() returned {len(seconds)} times"
         raise Mistake(what, "return the seconds of each of them; the warm-up is one more", "range", "measure")
+    if most > 1:
+        what = f"{most} messages were under way at once"
+        raise Mistake(what, "receive the reply to each before you send the next", "send", last=True)
+    if reads <= TRIPS:
+        what = f"for {TRIPS} round trips, the clock was read {reads} times"
+        raise Mistake(what, "read it before and after each of them: they need not be alike", "clock")
     if any(not isinstance(second, (int, float)) or second < 0 for second in seconds):
         what = f"measure() returned {listed(seconds)}"
         raise Mistake(what, "each is a number of seconds: the clock after it, less the clock before", "clock")
@@ -222,7 +224,7 @@ def _judge_measure(seen: Seen, returned: Any, reads: int, sent: list[Any]) -> st
         raise Mistake(what, "read the clock before each of them", "clock")
     if min(seconds) >= trip + MAKE:
         what = f"a round trip took {seconds[0]:g} seconds by the clock, and {MAKE:g} of them went into make()"
-        raise Mistake(what, "make a message before you read the clock", "make")
+        raise Mistake(what, "make a message before you read the clock", "make", last=True)
     if max(seconds) == SEND:
         what = "the clock was read before the reply had come"
         raise Mistake(what, "a round trip ends when the reply is there", "clock", last=True)
@@ -230,14 +232,12 @@ def _judge_measure(seen: Seen, returned: Any, reads: int, sent: list[Any]) -> st
         what = "the clock was read after the message was sent"
         raise Mistake(what, "a round trip begins with send(): read the clock before it", "clock")
     if seconds != [trip] * TRIPS:
-        what = (
-            f"each round trip takes {trip:g} seconds by the clock, and measure() returned {listed(seconds)}"
-        )
+        what = f"each round trip takes {trip:g} second by the clock, and measure() returned {listed(seconds)}"
         raise Mistake(what, "between two looks at the clock, send one message and receive its reply", "clock")
     expected = [b"message %d" % number for number in range(TRIPS)]
     if sent[-TRIPS:] != expected and sent[:TRIPS] != expected:
         what = f"the messages that were sent are {listed(sent)}"
-        raise Mistake(what, f"measure make(0) to make({TRIPS - 1}), each once", "send", "send_bytes")
+        raise Mistake(what, f"measure make(0) to make({TRIPS - 1}), each once", "make", "measure", last=True)
     return f"{TRIPS} round trips took {trip:g} second each by the clock, and nothing else was measured"
 
 
@@ -267,10 +267,9 @@ def _judge_ends(puts: list[tuple[Any, ...]], gets: list[tuple[Any, ...]]) -> Non
         _expect_calls("put_into", calls, "free.acquire()", "filled.release()")
         if looks[0] == message:
             what = "a message was written into a slot before free.acquire() had returned"
-            hint = "until then the consumer may still read the slot"
-            raise Mistake(what, hint, "put_into")
+            raise Mistake(what, "until then the consumer may still read the slot", "put_into")
         if there != message:
-            what = f"message {number} belongs in slot {number % SLOTS} of {SLOTS}, and was not there"
+            what = f"message {number} belongs in slot {number % SLOTS}, and was not there"
             raise Mistake(what, IN_TURN, "put_into")
         if looks[1] != message:
             what = "the consumer was told by filled.release(), looked at once, and the message was not there"
@@ -290,20 +289,15 @@ def _judge_ends(puts: list[tuple[Any, ...]], gets: list[tuple[Any, ...]]) -> Non
             what = "get_from() read the slot before filled.acquire() had returned"
             raise Mistake(what, "wait first: until then the producer may still write", "get_from")
         if got != small_message(number):
-            what = (
-                f"message {number} was in slot {number % SLOTS} of {SLOTS}, and get_from() returned another"
-            )
+            what = f"message {number} was in slot {number % SLOTS}, and get_from() returned another"
             raise Mistake(what, IN_TURN, "get_from")
 
 
 def _expect_calls(function: str, calls: list[str], first: str, last: str) -> None:
     for call in (first, last):
         if call not in calls:
-            raise Mistake(
-                f"{function}() did not call {call}",
-                "each end waits for one semaphore, and releases the other",
-                function,
-            )
+            hint = "each end waits for one semaphore, and releases the other"
+            raise Mistake(f"{function}() did not call {call}", hint, function)
     if calls != [first, last]:
         what = f"{function}() called {', '.join(calls)}"
         hint = f"{first} waits, and {last} tells the other end: each of them once, in this order"
@@ -347,7 +341,12 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
 @Exercise(
     "10.5",
     collect,
-    join="a ring has few slots: the producer waits for room while you wait for its end. Take messages first",
+    deadline=40,  # a worker may wait a second each time that no message comes
+    join="join() waits for the producer's end, and nobody takes what it puts meanwhile. Ask is_alive(), and "
+    "go on until it has ended",
+    recv="produce(ring) is for the process that you start: target=produce, args=(ring,)",
+    TypeError="args is a tuple: (ring,), with its comma",
+    RuntimeError="acquire ring.filled once before each take()",
     AttributeError="a ring has filled, a semaphore, and take(), which returns a message",
     AssertionError="a process is made, then started once; and is_alive() is for the process that started it",
 )
@@ -371,6 +370,9 @@ def _judge_collect(seen: Seen, dies: dict[str, Any], ends: dict[str, Any]) -> st
             what = f"collect() returned {short(returned)}"
             raise Mistake(what, "return two things: a list of messages, and the exit code", "collect")
         got = as_list(returned[0])
+        if len(got) + facts["left"] < len(messages):
+            what = f"the producer had {len(messages)} messages to put, and collect() returned {len(got)}"
+            raise Mistake(what, "start it, and go on until it has ended by itself", "collect")
         if got != messages and got == messages[: len(got)]:
             what = f"the producer put {len(messages)} messages and {how}, and collect() returned {len(got)}: "
             what += f"{facts['left']} were still in the ring"

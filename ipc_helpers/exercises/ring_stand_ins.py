@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from multiprocessing import active_children
 
 from ipc_helpers.exercises.trial_process import brief
@@ -20,7 +21,7 @@ PASSED = 7  # messages that go through the stand-ins of 10.4
 ROOMY = 8  # slots of the ring of 10.5
 FIRST = [b"message%d" % number for number in range(3)]
 LAST = [b"message%d" % number for number in range(3, 5)]
-SILENT = 30  # times that no message comes while the producer is alive
+SILENT = 12  # times that no message comes while the producer is alive
 IN_VAIN = 1_000  # times that nobody asks an empty ring whose producer has died
 PATIENCE = 60  # seconds, for a process that starts on a busy machine
 
@@ -152,7 +153,8 @@ class _ForeverError(BaseException):
 class Watched:
     """The semaphore of the filled slots: no message comes for a while, and then the producer puts its last.
 
-    It ends right after that, and before the acquire that found nothing returns.
+    An acquire with a limit returns False after that, and by then the producer has ended. For one without a
+    limit it ends once the last message was acquired.
 
     Parameters
     ----------
@@ -164,25 +166,39 @@ class Watched:
 
     def __init__(self, real: Any, go: Any) -> None:
         self._real, self._go = real, go
-        self._acquired, self._silent, self._in_vain = 0, SILENT, 0
-        self._has_gone = False
+        self._silent, self._in_vain = SILENT, 0
+        self.acquired = 0
+        self._threads = threading.active_count()
+        self._told: list[str] = []
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Acquire, as a semaphore does, and let happen what is to happen."""
-        is_starting = self._acquired < len(FIRST) and active_children()
+        is_starting = self.acquired < len(FIRST) and active_children()
         if self._real.acquire(True, PATIENCE if is_starting else 0):
-            self._acquired += 1
+            self.acquired += 1
             return True
-        has_limit = not block or timeout is not None
-        if has_limit and self._silent and active_children():
-            self._silent -= 1
-            return False
-        if not self._has_gone and active_children():
+        if not block or timeout is not None:
+            return self._acquire_or_give_up()
+        if not self._tell("put"):
             self.let_end()
-            return False if has_limit else self.acquire()
-        self._in_vain += 1
-        if not has_limit or self._in_vain > IN_VAIN:
+        while active_children() or threading.active_count() > self._threads:  # somebody may release
+            if self._real.acquire(True, 0.05):
+                self.acquired += 1
+                return True
+        if not self._real.acquire(False):
             raise _ForeverError
+        self.acquired += 1
+        return True
+
+    def _acquire_or_give_up(self) -> bool:
+        if active_children():
+            if not self._silent:
+                self.let_end()
+            self._silent -= 1
+        else:
+            self._in_vain += 1
+            if self._in_vain > IN_VAIN:
+                raise _ForeverError
         return False
 
     def release(self) -> None:
@@ -191,10 +207,18 @@ class Watched:
 
     def let_end(self) -> None:
         """Have the producer put its last messages, and wait until it has ended."""
-        self._has_gone = True
-        self._go.send(None)
+        self._tell("put")
+        self._tell("end")
         for child in active_children():
             child.join()
+
+    def _tell(self, what: str) -> bool:
+        """Tell the producer something, once; say whether it was told now."""
+        if what in self._told or not active_children():
+            return False
+        self._told.append(what)
+        self._go.send(what)
+        return True
 
     def left(self) -> int:
         """Count the slots that are filled."""
@@ -234,6 +258,8 @@ class TakenRing:
 
     def take(self) -> bytes:
         """Copy the next message out of its slot, and give the slot back."""
+        if self._ring.count >= self.filled.acquired:
+            raise RuntimeError("no filled slot was acquired for this")
         message = bytes(self._next_slot())
         self._ring.free.release()
         return message
@@ -251,7 +277,7 @@ class Produce:
     Parameters
     ----------
     end : multiprocessing.connection.Connection
-        Something comes when it is time for the last messages.
+        Something comes when it is time for the last messages, and something more when it is time to end.
     exitcode : int
         With which it ends.
     """
@@ -268,6 +294,7 @@ class Produce:
         self._end.recv()
         for message in LAST:
             ring.put(message)
+        self._end.recv()
         if self._exitcode:
             os._exit(self._exitcode)
 

@@ -37,6 +37,19 @@ SLOTS = {
     "quick": ([None, "a", "b"], ["c"]),
 }
 WAITED = {"awaitable": True, "blocked": False, "late": False, "threads": 0, "took": 0.5, "ticks": 20}
+LISTS = {
+    "some": [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], None],
+    "even": [[0, 1, 2, 3], [4, 5, 6, 7], None],
+    "none": [None],
+    "returned": None,
+    "held": 3,
+    "changed": False,
+}
+MEASURED = {"reads": 10, "most": 1, "sent": [b"message 0"] + [b"message %d" % number for number in range(5)]}
+PUT = (["free.acquire()", "filled.release()"], [bytes(8), b"\1" * 8], b"\1" * 8)
+GOT = ["filled.acquire()", "free.release()"]
+COLLECTED = {"forever": False, "alive": 0, "left": 0}
+TAKEN = [b"message%d" % number for number in range(5)]
 
 FACTS: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -303,5 +316,50 @@ FACTS: list[tuple[str, dict[str, Any], str]] = [
         "09.5",
         {"some": {**WAITED, "returned": "news"}, "none": {**WAITED, "returned": False}},
         "no message came, and receive() returned False. Hint: return None then",
+    ),
+    (
+        "10.1",
+        {**LISTS, "even": [[0, 1, 2, 3], [4, 5], [6, 7], None]},
+        "there were 8 messages, and out of the queue came [0, 1, 2, 3], [4, 5], [6, 7], None. Hint: it",
+    ),
+    (
+        "10.1",
+        {**LISTS, "none": []},
+        "no None came after the last list",
+    ),
+    (
+        "10.3",
+        {**MEASURED, "returned": [1.0, 2.0, 1.0, 1.0, 1.0]},
+        "each round trip takes 1 second by the clock, and measure() returned 1.0, 2.0, 1.0, 1.0, 1.0",
+    ),
+    (
+        "10.3",
+        {**MEASURED, "returned": [(1.0, 2.0)] * 5},
+        "measure() returned (1.0, 2.0), (1.0, 2.0), (1.0, 2.0), (1.0, 2.0), (1.0, 2.0). Hint: each is",
+    ),
+    (
+        "10.4",
+        {"puts": [PUT], "gets": [(GOT, b"\2" * 8)], "good": 0},
+        "message 0 was in slot 0, and get_from() returned another. Hint: the slots are used in turn",
+    ),
+    (
+        "10.4",
+        {"puts": [PUT], "gets": [(GOT, [1] * 8)], "good": 0},
+        "get_from() returned [1, 1, 1, 1, 1, 1, 1, 1]. Hint: return the message, as bytes",
+    ),
+    (
+        "10.4",
+        {"puts": [PUT], "gets": [(GOT, b"\1" * 8)], "good": 299},
+        "of 300 messages between two processes, 299 came whole and in their turn. Hint: each end counts",
+    ),
+    (
+        "10.5",
+        {"dies": {**COLLECTED, "returned": (TAKEN[:1] * 5, 9)}, "ends": {}},
+        "and collect() returned b'message0', b'message0', b'message0', b'message0', b'message0'. Hint: call",
+    ),
+    (
+        "10.5",
+        {"dies": {**COLLECTED, "returned": (TAKEN, 9)}, "ends": {**COLLECTED, "returned": (TAKEN, None)}},
+        "the producer ended with exit code 0, and collect() returned None. Hint: the process has it",
     ),
 ]

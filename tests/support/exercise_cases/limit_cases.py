@@ -1,8 +1,9 @@
-"""What readers might write for the exercises on fewer and cheaper messages, and on fair measurements."""
+"""What readers might write for the exercises on fewer and cheaper messages, 10.1 and 10.2."""
 
 from __future__ import annotations
 
 from exercise_cases import Cases, Mutant
+from exercise_cases.measuring_cases import MEASURING_CASES
 from exercise_cases.ring_cases import RING_CASES
 
 LISTING = (
@@ -20,14 +21,6 @@ RECEIVING = (
     "    return pickle.loads(data, buffers=rooms)\n"
 )
 DUMPING = "    data = pickle.dumps(record, protocol=5, buffer_callback=buffers.append)\n"
-WARMING = (
-    "    connection.send(make(0))  # a warm-up: its reply says that the other process is ready\n"
-    "    connection.recv()\n    seconds"
-)
-MEASURING = (
-    "        message = make(number)\n        begun = clock()\n        connection.send(message)\n"
-    "        connection.recv()\n        seconds.append(clock() - begun)\n"
-)
 
 CASES = {
     "10.1": Cases(
@@ -74,7 +67,8 @@ CASES = {
                     "        queue.put(messages[start : start + size])\n",
                     LEFT_OVER: "",
                 },
-                "the worker held 9 messages back, and had not put them when it asked for the next. Hint: there",
+                "the worker held 9 messages back, and had not put them when it asked for the next. "
+                "Hint: there",
                 "queue.put(messages[start : start + size])",
             ),
             "slices": Mutant(
@@ -88,7 +82,8 @@ CASES = {
             ),
             "returns them": Mutant(
                 {
-                    LISTING: "    lists = []\n    for message in messages:\n        lists.append([message])\n",
+                    LISTING: "    lists = []\n    for message in messages:\n"
+                    "        lists.append([message])\n",
                     LEFT_OVER: "    return lists\n",
                     "    queue.put(None)\n": "",
                 },
@@ -112,6 +107,7 @@ CASES = {
                 "            queue.put(batch)\n            batch = []\n": "            queue.put(batch[:])\n"
                 "            batch.clear()\n"
             },
+            "closes the queue": {"    queue.put(None)\n": "    queue.put(None)\n    queue.close()\n"},
             "counts": (
                 "def send_lists(queue, messages, size):\n    batch, count = [], 0\n"
                 "    for message in messages:\n        batch.append(message)\n        count += 1\n"
@@ -135,11 +131,22 @@ CASES = {
             "a callback that returns something": Mutant(
                 {"buffers.append)": "lambda buffer: not buffers.append(buffer))"},
                 "what the callback returns has to be None",
-                "data = pickle.dumps(record, protocol=5, buffer_callback=lambda buffer: not buffers.append(buffer))",
+                "data = pickle.dumps(record, protocol=5, buffer_callback=lambda buffer: not "
+                "buffers.append(buffer))",
+            ),
+            "a file of NumPy's": Mutant(
+                (
+                    "import io\n\nimport numpy as np\n\n\ndef send_record(connection, record):\n"
+                    "    file = io.BytesIO()\n    np.savez(file, **record)\n"
+                    "    connection.send_bytes(file.getvalue())\n\n\ndef receive_record(connection):\n"
+                    "    return dict(np.load(io.BytesIO(connection.recv_bytes())))\n"
+                ),
+                "name is 'first', and array('first', dtype='<U5') came. Hint: build the whole record again",
+                "def receive_record(connection):",
             ),
             "an old protocol": Mutant(
                 {"protocol=5, ": "protocol=4, "},
-                "Hint: buffer_callback needs protocol=5",
+                "And buffer_callback needs protocol=5",
                 "data = pickle.dumps(record, protocol=4, buffer_callback=buffers.append)",
             ),
             "loads without buffers": Mutant(
@@ -149,7 +156,7 @@ CASES = {
             ),
             "not raw": Mutant(
                 {"send_bytes(buffer.raw())": "send_bytes(buffer)"},
-                "Hint: the bytes of a buffer, whatever its shape, are buffer.raw()",
+                "send_bytes() was given 100 rows of bytes, and it counts the rows, not the bytes. Hint: give",
                 "connection.send_bytes(buffer)",
             ),
             "read-only": Mutant(
@@ -158,7 +165,8 @@ CASES = {
                     "    rooms = [connection.recv_bytes() for _ in sizes]\n"
                     "    return pickle.loads(data, buffers=rooms)\n"
                 },
-                "the record is right, and nobody can change samples: the array is read-only. Hint: it lies in",
+                "the record is right, and nobody can change samples: the array is read-only. Hint: "
+                "it lies in",
                 "rooms = [connection.recv_bytes() for _ in sizes]",
             ),
             "always one": Mutant(
@@ -180,7 +188,8 @@ CASES = {
                     "        while True:\n            rooms.append(bytearray(connection.recv_bytes()))\n"
                     "    except EOFError:\n        return pickle.loads(data, buffers=rooms)\n",
                 },
-                "receive_record raised EOFError. Hint: nothing more comes. Receive as many messages for a record",
+                "receive_record raised EOFError. Hint: nothing more comes. Receive as many messages "
+                "for a record",
                 "data = connection.recv_bytes()",
             ),
             "one room for all": Mutant(
@@ -192,18 +201,17 @@ CASES = {
                     "        connection.recv_bytes_into(rooms[-1])\n        start += size\n"
                     "    return pickle.loads(data, buffers=rooms)\n",
                 },
-                "what had come as samples changed as the next record came. Hint: receive into memory of its own",
-                "return pickle.loads(data, buffers=rooms)",
+                "as the next record came, the arrays of the one before changed. Hint: receive each "
+                "array into memory",
+                "connection.recv_bytes_into(rooms[-1])",
             ),
             "in another order": Mutant(
                 {"buffers=rooms)": "buffers=rooms[::-1])"},
-                "receive_record raised ValueError",
+                "Hint: loads() takes the buffers in the order in which buffer_callback got them",
                 "return pickle.loads(data, buffers=rooms[::-1])",
             ),
             "the names only": Mutant(
-                {
-                    "return pickle.loads(data, buffers=rooms)": "return list(pickle.loads(data, buffers=rooms))"
-                },
+                {"pickle.loads(data, buffers=rooms)": "list(pickle.loads(data, buffers=rooms))"},
                 "of the record 'first' came list, and no dictionary",
                 "return list(pickle.loads(data, buffers=rooms))",
             ),
@@ -215,7 +223,7 @@ CASES = {
                 "        if isinstance(value, np.ndarray):\n            arrays[name] = value\n"
                 "            rest[name] = (value.shape, value.dtype)\n"
                 "    connection.send((rest, list(arrays)))\n    for array in arrays.values():\n"
-                "        connection.send_bytes(np.ascontiguousarray(array))\n\n\n"
+                "        connection.send_bytes(array.tobytes())\n\n\n"
                 "def receive_record(connection):\n    record, names = connection.recv()\n"
                 "    for name in names:\n        shape, dtype = record[name]\n"
                 "        array = np.frombuffer(bytearray(connection.recv_bytes()), dtype)\n"
@@ -231,6 +239,20 @@ CASES = {
                 "            filled += connection.recv_bytes_into(room, filled)\n"
                 "        rooms.append(room)\n    return pickle.loads(data, buffers=rooms)\n",
             },
+            "by hand, into place": (
+                "import numpy as np\n\n\ndef send_record(connection, record):\n"
+                "    arrays = {name: np.ascontiguousarray(value) for name, value in record.items() "
+                "if isinstance(value, np.ndarray)}\n"
+                "    connection.send([(name, arrays[name].shape, arrays[name].dtype) if name in arrays "
+                "else (name, value)\n                     for name, value in record.items()])\n"
+                "    for array in arrays.values():\n        connection.send_bytes(array.reshape(-1))\n\n\n"
+                "def receive_record(connection):\n    record = {}\n"
+                "    for name, *value in connection.recv():\n        if len(value) == 1:\n"
+                "            record[name] = value[0]\n        else:\n"
+                "            record[name] = np.empty(*value)\n"
+                '            connection.recv_bytes_into(memoryview(record[name]).cast("B"))\n'
+                "    return record\n"
+            ),
             "copies": {
                 SENDING: "    connection.send((data, len(buffers)))\n    for buffer in buffers:\n"
                 "        connection.send_bytes(bytes(buffer.raw()))\n",
@@ -240,106 +262,6 @@ CASES = {
             },
         },
     ),
-    "10.3": Cases(
-        mutants={
-            "no warm-up": Mutant(
-                {WARMING: "    seconds"},
-                "the first round trip took 32.25 seconds by the clock, and the last 1. Hint: the other process",
-                "begun = clock()",
-            ),
-            "makes inside": Mutant(
-                {
-                    MEASURING: "        begun = clock()\n        connection.send(make(number))\n"
-                    "        connection.recv()\n        seconds.append(clock() - begun)\n"
-                },
-                "a round trip took 5 seconds by the clock, and 4 of them went into make()",
-                "connection.send(make(0))  # a warm-up: its reply says that the other process is ready",
-            ),
-            "does not wait for the reply": Mutant(
-                {
-                    MEASURING: "        message = make(number)\n        begun = clock()\n"
-                    "        connection.send(message)\n        seconds.append(clock() - begun)\n"
-                    "        connection.recv()\n"
-                },
-                "the clock was read before the reply had come. Hint: a round trip ends when the reply is there",
-                "seconds.append(clock() - begun)",
-            ),
-            "begins after the send": Mutant(
-                {
-                    MEASURING: "        message = make(number)\n        connection.send(message)\n"
-                    "        begun = clock()\n        connection.recv()\n"
-                    "        seconds.append(clock() - begun)\n"
-                },
-                "the clock was read after the message was sent",
-                "begun = clock()",
-            ),
-            "one beginning": Mutant(
-                {
-                    "    seconds = []\n    for": "    seconds = []\n    messages = list(map(make, range(count)))\n"
-                    "    begun = clock()\n    for",
-                    "        message = make(number)\n        begun = clock()\n": "        message = messages[number]\n",
-                },
-                "the round trips took 1.0, 2.0, 3.0, 4.0, 5.0 seconds by the clock. Hint: read the clock before",
-                "begun = clock()",
-            ),
-            "the mean": Mutant(
-                {"    return seconds": "    return sum(seconds) / count"},
-                "measure() returned 1.0. Hint: return a list, with the seconds of each round trip",
-                "seconds.append(clock() - begun)",
-            ),
-            "one of them is the warm-up": Mutant(
-                {"range(count)": "range(1, count)"},
-                "there were 5 round trips to measure, and measure() returned 4 times",
-                "for number in range(1, count):",
-            ),
-            "another clock": Mutant(
-                {
-                    "def measure": "import time\n\n\ndef measure",
-                    "begun = clock()": "begun = time.perf_counter()",
-                    "clock() - begun": "time.perf_counter() - begun",
-                },
-                "nobody looked at the clock. Hint: clock() returns the time in seconds",
-                "def measure(connection, make, count, clock):",
-            ),
-            "the same message again": Mutant(
-                {"message = make(number)": "message = make(0)"},
-                "Hint: measure make(0) to make(4), each once",
-                "connection.send(make(0))  # a warm-up: its reply says that the other process is ready",
-            ),
-            "less than nothing": Mutant(
-                {"clock() - begun": "begun - clock()"},
-                "measure() returned -1.0, -1.0, -1.0, -1.0, -1.0. Hint: each is a number of seconds",
-                "begun = clock()",
-            ),
-            "receives first": Mutant(
-                {
-                    "        connection.send(message)\n        connection.recv()\n": "        connection.recv()\n"
-                },
-                "measure waits in recv() forever. Hint: one reply comes for each message that you send",
-                "connection.recv()",
-            ),
-        },
-        others={
-            "all messages first": {
-                "    seconds = []\n": "    messages = [make(number) for number in range(count)]\n"
-                "    seconds = []\n",
-                "    for number in range(count):\n        message = make(number)\n": "    for message in messages:\n",
-            },
-            "leaves the first out": (
-                "def measure(connection, make, count, clock):\n    times = []\n"
-                "    for number in [0, *range(count)]:\n        message = make(number)\n"
-                "        start = clock()\n        connection.send_bytes(message)\n"
-                "        while not connection.poll(0.1):\n            pass\n"
-                "        connection.recv_bytes()\n        stop = clock()\n"
-                "        times.append(stop - start)\n    connection.close()\n    return times[1:]\n"
-            ),
-            "a function for a trip": (
-                "def measure(connection, make, count, clock):\n    def trip(message):\n"
-                "        begun = clock()\n        connection.send(message)\n        connection.recv()\n"
-                '        return clock() - begun\n\n    trip(b"warm-up")\n'
-                "    return tuple(trip(make(number)) for number in range(count))\n"
-            ),
-        },
-    ),
+    **MEASURING_CASES,
     **RING_CASES,
 }

@@ -37,7 +37,8 @@ RING_CASES = {
             ),
             "a slice": Mutant(
                 {"bytes(ring.memory[start : start + ring.size])": "ring.memory[start : start + ring.size]"},
-                "get_from() returned message 3 in place of message 0: the slot was given back, and the producer",
+                "get_from() returned message 3 in place of message 0: the slot was given back, and "
+                "the producer",
                 "ring.free.release()",
             ),
             "copies too late": Mutant(
@@ -46,7 +47,8 @@ RING_CASES = {
                     "    message = bytes(ring.memory[start : start + ring.size])\n"
                     "    ring.count += 1\n    return message\n"
                 },
-                "Hint: copy the message, and give the slot back after that. A slice of a memoryview is no copy",
+                "Hint: copy the message, and give the slot back after that. A slice of a memoryview "
+                "is no copy",
                 "ring.free.release()",
             ),
             "writes before it waits": Mutant(
@@ -81,24 +83,26 @@ RING_CASES = {
                     PUTTING: "    with ring.free:\n        ring.memory[start : start + ring.size] = message\n"
                     "    ring.filled.release()\n    ring.count += 1\n"
                 },
-                "put_into() called free.acquire(), free.release(), filled.release(). Hint: free.acquire() waits",
+                "put_into() called free.acquire(), free.release(), filled.release(). Hint: "
+                "free.acquire() waits",
                 "def put_into(ring, message):",
             ),
             "counts nothing": Mutant(
                 {"    ring.filled.release()\n    ring.count += 1\n": "    ring.filled.release()\n"},
-                "message 1 belongs in slot 1 of 3, and was not there. Hint: the slots are used in turn",
+                "message 1 belongs in slot 1, and was not there. Hint: the slots are used in turn",
                 "def put_into(ring, message):",
             ),
             "gets the first again": Mutant(
                 {"    ring.count += 1\n    return message\n": "    return message\n"},
-                "message 1 was in slot 1 of 3, and get_from() returned another. Hint: the slots are used in turn",
+                "message 1 was in slot 1, and get_from() returned another. Hint: the slots are used in turn",
                 "def get_from(ring):",
             ),
             "runs past the last slot": Mutant(
                 {
                     START + PUTTING: START.replace(" % ring.slots", "") + PUTTING,
                 },
-                "Hint: a slot has ring.size bytes, and there are ring.slots of them: where does this one begin",
+                "Hint: a slot has ring.size bytes, and there are ring.slots of them: where does "
+                "this one begin",
                 "ring.memory[start : start + ring.size] = message",
             ),
             "returns nothing": Mutant(
@@ -137,12 +141,14 @@ RING_CASES = {
                     COLLECTING: "    while producer.is_alive():\n        ring.filled.acquire()\n"
                     "        messages.append(ring.take())\n    return messages, producer.exitcode\n"
                 },
-                "the producer had died, and collect() waited for its next message, forever. Hint: give acquire()",
+                "the producer had died, and collect() waited for its next message, forever. Hint: "
+                "give acquire()",
                 "ring.filled.acquire()",
             ),
             "never asks": Mutant(
                 {
-                    COLLECTING: "    while len(messages) < 100:\n        if ring.filled.acquire(timeout=0.01):\n"
+                    COLLECTING: "    while len(messages) < 100:\n"
+                    "        if ring.filled.acquire(timeout=0.01):\n"
                     "            messages.append(ring.take())\n    return messages, producer.exitcode\n"
                 },
                 "the producer had died, and collect() waited for its next message, forever",
@@ -154,7 +160,7 @@ RING_CASES = {
                     "        messages.append(ring.take())\n    producer.join()\n"
                     "    return messages, producer.exitcode\n"
                 },
-                "collect waits in join() forever",
+                "waits in join() forever. Hint: join() waits for the producer's end",
                 "producer.join()",
             ),
             "gives it up": Mutant(
@@ -162,7 +168,8 @@ RING_CASES = {
                     COLLECTING: "    while ring.filled.acquire(timeout=1):\n"
                     "        messages.append(ring.take())\n    return messages, producer.exitcode\n"
                 },
-                "the producer was alive, and silent for a while, and collect() gave it up. Hint: that no message",
+                "the producer was alive, and silent for a while, and collect() gave it up. Hint: "
+                "that no message",
                 "while ring.filled.acquire(timeout=1):",
             ),
             "leaves the last": Mutant(
@@ -171,7 +178,7 @@ RING_CASES = {
                     "        if ring.filled.acquire(timeout=0.1):\n            messages.append(ring.take())\n"
                     "    return messages, producer.exitcode\n"
                 },
-                "put 5 messages and died, and collect() returned 3: 2 were still in the ring. Hint: it may put",
+                "the producer put 5 messages and died, and collect() returned 3: 2 were still in the ring",
                 "while producer.is_alive():",
             ),
             "asks afterwards": Mutant(
@@ -180,7 +187,7 @@ RING_CASES = {
                     "            messages.append(ring.take())\n        elif not producer.is_alive():\n"
                     "            return messages, producer.exitcode\n"
                 },
-                "put 5 messages and died, and collect() returned 3: 2 were still in the ring. Hint: it may put",
+                "the producer put 5 messages and died, and collect() returned 3: 2 were still in the ring",
                 "elif not producer.is_alive():",
             ),
             "joins first": Mutant(
@@ -188,8 +195,31 @@ RING_CASES = {
                     COLLECTING: "    producer.join()\n    while ring.filled.acquire(timeout=0.1):\n"
                     "        messages.append(ring.take())\n    return messages, producer.exitcode\n"
                 },
-                "collect waits in join() forever. Hint: a ring has few slots: the producer waits for room",
+                "waits in join() forever. Hint: join() waits for the producer's end, and nobody "
+                "takes what it puts",
                 "producer.join()",
+            ),
+            "takes and does not acquire": Mutant(
+                {
+                    COLLECTING: "    while producer.is_alive():\n        messages.append(ring.take())\n"
+                    "    return messages, producer.exitcode\n"
+                },
+                "raised RuntimeError (no filled slot was acquired for this). Hint: acquire ring.filled once",
+                "messages.append(ring.take())",
+            ),
+            "calls produce itself": Mutant(
+                {"target=produce, args=(ring,)": "target=produce(ring)"},
+                "Hint: produce(ring) is for the process that you start: target=produce, args=(ring,)",
+                "producer = ctx.Process(target=produce(ring))",
+            ),
+            "kills it": Mutant(
+                {
+                    COLLECTING: "    while ring.filled.acquire(timeout=60):\n"
+                    "        messages.append(ring.take())\n    producer.kill()\n    producer.join()\n"
+                    "    return messages, producer.exitcode\n"
+                },
+                "the producer had 5 messages to put, and collect() returned 3. Hint: start it, and go on",
+                "def collect(ctx, produce, ring):",
             ),
             "no exit code": Mutant(
                 {"return messages, producer.exitcode": "return messages"},
@@ -203,7 +233,7 @@ RING_CASES = {
             ),
             "starts nobody": Mutant(
                 {"    producer.start()\n": ""},
-                "collect() returned nothing of 5 messages",
+                "the producer had 5 messages to put, and collect() returned 0. Hint: start it, and go on",
                 "def collect(ctx, produce, ring):",
             ),
         },
@@ -223,13 +253,14 @@ RING_CASES = {
                 "    producer.join()\n    return [messages, producer.exitcode]\n"
             ),
             "a thread that wakes": (
-                "from threading import Thread\n\n\ndef collect(ctx, produce, ring):\n"
-                "    producer = ctx.Process(target=produce, args=(ring,))\n    producer.start()\n\n"
-                "    def wake():\n        producer.join()\n        ring.filled.release()\n\n"
-                "    thread = Thread(target=wake)\n    thread.start()\n    messages = []\n"
-                "    while True:\n        ring.filled.acquire()\n        if not thread.is_alive() and "
-                "not ring.filled.acquire(False):\n            return messages, producer.exitcode\n"
-                "        messages.append(ring.take())\n"
+                "from threading import Event, Thread\n\n\ndef collect(ctx, produce, ring):\n"
+                "    producer = ctx.Process(target=produce, args=(ring,))\n    producer.start()\n"
+                "    ended = Event()\n\n    def wake():\n        producer.join()\n        ended.set()\n"
+                "        ring.filled.release()\n\n    Thread(target=wake).start()\n    messages = []\n"
+                "    while True:\n        ring.filled.acquire()\n        if ended.is_set():\n       "
+                "     break\n"
+                "        messages.append(ring.take())\n    while ring.filled.acquire(False):\n"
+                "        messages.append(ring.take())\n    return messages, producer.exitcode\n"
             ),
         },
     ),
