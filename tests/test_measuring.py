@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ipc_helpers import Rung
 
+CORES = os.sched_getaffinity(0) if sys.platform == "linux" else ()
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process choose its core")
 
 
@@ -153,8 +154,18 @@ def test_both_children_can_run_on_one_core() -> None:
     before = os.sched_getaffinity(0)
     ladder = measure([rung(rung_workers.put_from_one_core)], **FEW, together=True)
     assert ladder.together
-    assert "on one core" in str(ladder)
+    assert "both processes on one core" in str(ladder)
     assert os.sched_getaffinity(0) == before, "the parent keeps its cores"
+
+
+@pytest.mark.skipif(len(CORES) < 2, reason="there is only one core")
+@pytest.mark.usefixtures("nothing_left")
+def test_each_child_can_have_a_core() -> None:
+    ladder = measure(
+        [rung(rung_workers.put_from_one_core, rung_workers.get_on_another_core)], **FEW, together=False
+    )
+    assert ladder.together is False
+    assert "a core for each process" in str(ladder)
 
 
 # Bad input.
@@ -195,7 +206,7 @@ def test_a_value_that_is_not_allowed_is_named(how: dict[str, Any], words: str) -
         ({"size": 64.0}, r"size must be a whole number, not 64\.0 of type float$"),
         ({"rounds": True}, "rounds must be a whole number, not True of type bool$"),
         ({"budget": "60"}, "budget must be a number of seconds, not '60'$"),
-        ({"together": 1}, "together must be True or False, not 1$"),
+        ({"together": 1}, "together must be True, False or None, not 1$"),
     ],
 )
 def test_a_value_of_another_type_is_named(how: dict[str, Any], words: str) -> None:
@@ -206,8 +217,17 @@ def test_a_value_of_another_type_is_named(how: dict[str, Any], words: str) -> No
 @pytest.mark.usefixtures("no_start")
 def test_one_core_for_both_is_refused_where_a_process_can_not_choose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(ValueError, match="together must be False but on Linux"):
-        measure(["Queue"], together=True)
+    for together in (True, False):
+        with pytest.raises(ValueError, match=f"together must be None but on Linux.*not {together}"):
+            measure(["Queue"], together=together)
+
+
+@linux
+@pytest.mark.usefixtures("no_start")
+def test_a_core_for_each_is_refused_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    with pytest.raises(ValueError, match="together must be True or None where there is only one core, not F"):
+        measure(["Queue"], together=False)
 
 
 # What it returns, from numbers made up.

@@ -55,7 +55,7 @@ def plan_of(rung: Rung, size: int, counts: tuple[int, ...], array: bool = False)
         latencies=LATENCIES,
         reuses_buffer=rung.reuses_buffer,
         wraps=array and rung.arrays == "buffers",
-        core=None,
+        cores=None,
     )
 
 

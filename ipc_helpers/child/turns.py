@@ -41,7 +41,7 @@ class MessageError(RuntimeError):
     """A message was lost, torn, or came twice or out of order; or a rung left before its last turn."""
 
 
-class Plan(namedtuple("Plan", "size batch array seed warm_up counts latencies reuses_buffer wraps core")):
+class Plan(namedtuple("Plan", "size batch array seed warm_up counts latencies reuses_buffer wraps cores")):
     """What the children of a run do, sent to each of them.
 
     Attributes
@@ -64,8 +64,8 @@ class Plan(namedtuple("Plan", "size batch array seed warm_up counts latencies re
         Whether the receiver hands out one buffer again and again.
     wraps : bool
         Whether an array is made of what the receiver hands out.
-    core : int or None
-        The core that both children run on; None for any.
+    cores : tuple of int, or None
+        The core that the sender runs on, and the receiver's; None for any.
     """
 
     @property
@@ -149,9 +149,11 @@ class _Turns:
         How many messages a rung sends at once that sends batches.
     """
 
+    _side = 0  # the sender's, or 1, the receiver's
+
     def __init__(self, plan: Plan) -> None:
-        if plan.core is not None:
-            os.sched_setaffinity(0, {plan.core})
+        if plan.cores is not None:
+            os.sched_setaffinity(0, {plan.cores[self._side]})
         self.size: int = plan.size
         self.batch: int = plan.batch
         self._plan = plan
@@ -216,6 +218,8 @@ class _SenderTurns(_Turns):
 
 class _ReceiverTurns(_Turns):
     """Each turn is how many messages come, and what to call with each; the next checks what came."""
+
+    _side = 1
 
     def __init__(self, plan: Plan, ready: Semaphore | None = None) -> None:
         super().__init__(plan)

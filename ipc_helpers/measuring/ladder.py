@@ -129,8 +129,8 @@ class Ladder(Mapping[str, Row]):
         Which machine this is, in one line; by default this one.
     start_method : str
         How the processes were started.
-    together : bool
-        Whether both processes ran on one core.
+    together : bool or None
+        Whether both processes ran on one core, or each on its own; None where the system decided.
     seed : int or None
         What the order and the contents came from.
 
@@ -150,7 +150,7 @@ class Ladder(Mapping[str, Row]):
     missing: Mapping[str, str] = field(default_factory=dict)
     machine: str = field(default_factory=lambda: this_machine())
     start_method: str = "spawn"
-    together: bool = False
+    together: bool | None = None
     seed: int | None = None
 
     __hash__ = None  # type: ignore[assignment]
@@ -240,11 +240,17 @@ class Ladder(Mapping[str, Row]):
         return [sample[name].rate for sample in self.samples]
 
     @property
+    def where(self) -> str:
+        """Which cores the processes ran on, in words that follow a comma; none where the system decided."""
+        return {None: "", True: ", both processes on one core", False: ", a core for each process"}[
+            self.together
+        ]
+
+    @property
     def _title(self) -> str:
         things = "NumPy arrays" if self.content == "array" else "Messages"
         batch = f", batches of {self.batch:,}" if self.batch else ""
-        where = ", both processes on one core" if self.together else ""
-        return f"{things} of {self.size:,} bytes{batch}{where}"
+        return f"{things} of {self.size:,} bytes{batch}{self.where}"
 
     @property
     def _head(self) -> tuple[str, ...]:

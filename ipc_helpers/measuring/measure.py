@@ -49,7 +49,7 @@ def measure(
     rounds: int = 9,
     budget: float = 60.0,
     start_method: str = "spawn",
-    together: bool = False,
+    together: bool | None = None,
     progress: Callable[[int, int], object] | None = None,
     look: Callable[[Ladder], object] | None = None,
     cancelled: threading.Event | None = None,
@@ -85,8 +85,9 @@ def measure(
         first 3.
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
-    together : bool
-        Whether both processes run on one core; Linux alone.
+    together : bool, optional
+        True to have both processes run on one core, False for a core each; Linux alone. By default, the
+        system decides, and may move them.
     progress : callable, optional
         Called after each run with how many are done, and how many there are.
     look : callable, optional
@@ -119,7 +120,7 @@ def measure(
         messages=None if messages is None else _whole_number("messages", messages, 1, _MOST_MESSAGES),
         latencies=_whole_number("latencies", latencies, 0, 10_000),
         budget=_seconds(budget),
-        core=_core(together),
+        cores=_cores(together),
         progress=progress,
         cancelled=cancelled,
         seed=random.SystemRandom().getrandbits(32) if seed is None else _whole_number("seed", seed, 0, 2**64),
@@ -140,7 +141,7 @@ class _Room:
     messages: int | None
     latencies: int
     budget: float
-    core: int | None
+    cores: tuple[int, int] | None
     progress: Callable[[int, int], object] | None
     cancelled: threading.Event | None
     seed: int
@@ -173,7 +174,7 @@ class _Room:
             limits=tuple(rung.name for rung in self.rungs if rung.limit),
             missing=self.missing,
             start_method=self.context.get_start_method(),
-            together=self.core is not None,
+            together=None if self.cores is None else len({*self.cores}) == 1,
             seed=self.seed,
         )
 
@@ -269,7 +270,7 @@ class _Room:
             latencies=0 if is_copy else self.latencies if latencies is None else latencies,
             reuses_buffer=rung.reuses_buffer,
             wraps=self.array and rung.arrays == "buffers",
-            core=self.core,
+            cores=self.cores,
         )
         started, ended = self._times(rung, plan)
         seconds = [(end - start) / 1e9 for start, end in zip(started, ended, strict=True)][1:]
@@ -386,10 +387,17 @@ def _seconds(budget: object) -> float:
     return float(budget)
 
 
-def _core(together: object) -> int | None:
-    """Return the core that both children run on; None for any."""
+def _cores(together: object) -> tuple[int, int] | None:
+    """Return the core that the sender runs on, and the receiver's; None for any."""
+    if together is None:
+        return None
     if not isinstance(together, bool):
-        raise TypeError(f"together must be True or False, not {together!r}")
-    if together and sys.platform != "linux":
-        raise ValueError("together must be False but on Linux, where a process may choose its core; not True")
-    return max(os.sched_getaffinity(0)) if together else None
+        raise TypeError(f"together must be True, False or None, not {together!r}")
+    if sys.platform != "linux":
+        raise ValueError(
+            f"together must be None but on Linux, where a process may choose its core; not {together}"
+        )
+    here = sorted(os.sched_getaffinity(0))
+    if not together and len(here) < 2:
+        raise ValueError("together must be True or None where there is only one core, not False")
+    return here[-1], here[-1] if together else here[-2]

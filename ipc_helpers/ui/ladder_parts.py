@@ -153,9 +153,7 @@ def about(ladder: Ladder) -> str:
     words = f"{'NumPy arrays' if ladder.content == 'array' else 'Messages'} of {bytes_in_words(ladder.size)}"
     if ladder.batch is not None:
         words += f", in batches of {ladder.batch:,}"
-    if ladder.together:
-        words += ", both processes on one core"
-    return f"{words}, {ladder.start_method}"
+    return f"{words}{ladder.where}, {ladder.start_method}"
 
 
 def _rounds(ladder: Ladder) -> str:

@@ -95,6 +95,14 @@ def put_from_one_core(queue: Any, turns: Any) -> None:
             queue.put(message)
 
 
+def get_on_another_core(queue: Any, turns: Any) -> None:
+    _, *others = sorted(os.sched_getaffinity(os.getppid()), reverse=True)  # the first is the sender's
+    for count, keep in turns:
+        assert os.sched_getaffinity(0) == {others[0]}
+        for _ in range(count):
+            keep(queue.get())
+
+
 def fail(queue: Any, turns: Any) -> None:
     raise OSError("no such rung")
 
