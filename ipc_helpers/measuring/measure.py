@@ -86,8 +86,7 @@ def measure(
     start_method : str
         "spawn", and "fork" or "forkserver" where the platform has them.
     together : bool, optional
-        True to have both processes run on one core, False for a core each; Linux alone. By default, the
-        system decides, and may move them.
+        True for both processes on one core, False for a core each; Linux alone. By default, any cores.
     progress : callable, optional
         Called after each run with how many are done, and how many there are.
     look : callable, optional
@@ -394,9 +393,7 @@ def _cores(together: object) -> tuple[int, int] | None:
     if not isinstance(together, bool):
         raise TypeError(f"together must be True, False or None, not {together!r}")
     if sys.platform != "linux":
-        raise ValueError(
-            f"together must be None but on Linux, where a process may choose its core; not {together}"
-        )
+        raise ValueError(f"together must be None but on Linux, whose processes choose cores; not {together}")
     here = sorted(os.sched_getaffinity(0))
     if not together and len(here) < 2:
         raise ValueError("together must be True or None where there is only one core, not False")
