@@ -161,13 +161,16 @@ def test_segments_of_killed_processes_are_removed() -> None:
         openings.SharedMemory(names[0])
 
 
-def test_segments_that_do_not_fit_are_refused(spawn: BaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["SharedMemory, one each", "ring", "ring, in pieces"])
+def test_memory_that_does_not_fit_is_refused(
+    name: str, spawn: BaseContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = openings.shutil.disk_usage("/")._replace(free=2**20)
     monkeypatch.setattr(openings.shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(openings, "_SEGMENTS", Path("/"))
     with (
         pytest.raises(OSError, match=r"4 MiB of shared memory are needed, and .* has 1 MiB"),
-        RUNGS["SharedMemory, one each"].open(spawn, 2**20, 1),
+        RUNGS[name].open(spawn, 2**20, 1),
     ):
         pass
 

@@ -132,6 +132,7 @@ def open_duplex_pipe(context: Any, size: int, batch: int) -> Iterator[tuple[Any,
 def open_ring(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
     """Make a ring, of slots for whole batches."""
     with Ring(context, size * batch) as ring:
+        openings.check_room(ring.memory.size)
         yield ring, ring
 
 
@@ -145,6 +146,7 @@ def open_nothing(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any
 def open_ring_of_pieces(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
     """Make a ring of four slots, for pieces of messages: as much as the caches of a processor hold."""
     with Ring(context, min(size, 2**20), slots=4) as ring:
+        openings.check_room(ring.memory.size)
         yield ring, ring
 
 
