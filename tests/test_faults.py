@@ -212,7 +212,7 @@ def test_worker_is_killed(name: str, start_method: str, nothing_left: Path) -> N
 
 
 def test_workers_of_every_experiment_are_killed() -> None:
-    public = {getattr(ipc_helpers, name) for name in ipc_helpers.__all__}
+    public = [getattr(ipc_helpers, name) for name in ipc_helpers.__all__]
     experiments = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Experiment)}
     assert {type(target.long) for target in TARGETS.values()} == experiments
 

@@ -74,12 +74,35 @@ CHAPTERS = {
     path.stem: [cell.source for cell in code_cells(nbformat.read(path, as_version=4))]
     for path in find_chapters()
 }
-RAW_CELLS = {
-    chapter: [
-        number for number, source in enumerate(sources) if raw_calls(source) and not shows_a_refusal(source)
-    ]
-    for chapter, sources in CHAPTERS.items()
-}
+
+
+def raw_cells(sources: list[str]) -> list[int]:
+    """Return which cells start processes, themselves or as the first that calls a function that does."""
+    found: list[int] = []
+    starters: set[str] = set()
+    untried: set[str] = set()
+    for number, source in enumerate(sources):
+        outside = []
+        for node in ast.parse(as_python(source)).body:
+            if not isinstance(node, ast.FunctionDef):
+                outside.append(node)
+            elif raw_calls(ast.unparse(node)) or calls_some(node, starters):
+                starters.add(node.name)
+                untried.add(node.name)
+        tried = {name for name in untried if any(calls_some(node, {name}) for node in outside)}
+        if (tried or any(raw_calls(ast.unparse(node)) for node in outside)) and not shows_a_refusal(source):
+            found.append(number)
+        untried -= tried
+    return found
+
+
+def calls_some(node: ast.AST, names: set[str]) -> bool:
+    """Whether some code calls one of these functions."""
+    calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return any(isinstance(called, ast.Name) and called.id in names for called in calls)
+
+
+RAW_CELLS = {chapter: raw_cells(sources) for chapter, sources in CHAPTERS.items()}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
