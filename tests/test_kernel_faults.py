@@ -159,6 +159,7 @@ HITS, TRIES = 2, 100  # of each raw cell; on a busy machine, short ones are ofte
 @pytest.mark.parametrize(("chapter", "start_method"), RAW)
 def test_interrupt_in_raw_cells(chapter: str, start_method: str, kernel: Kernel) -> None:
     chance = random.Random(f"{chapter} {start_method}")
+    kernel.run("import numpy")  # which can't be imported again where its import was interrupted
     as_it_stands, changed = 'get_context("spawn")', f'get_context("{start_method}")'
     sources = [source.replace(as_it_stands, changed) for source in CHAPTERS[chapter]]
     for number in RAW_CELLS[chapter]:
