@@ -77,22 +77,20 @@ CHAPTERS = {
 
 
 def raw_cells(sources: list[str]) -> list[int]:
-    """Return which cells start processes, themselves or as the first that calls a function that does."""
+    """Return which cells start processes; where one only defines functions that do, the first to call one."""
     found: list[int] = []
-    starters: set[str] = set()
-    untried: set[str] = set()
+    waiting: set[str] = set()
     for number, source in enumerate(sources):
-        outside = []
-        for node in ast.parse(as_python(source)).body:
-            if not isinstance(node, ast.FunctionDef):
-                outside.append(node)
-            elif raw_calls(ast.unparse(node)) or calls_some(node, starters):
-                starters.add(node.name)
-                untried.add(node.name)
-        tried = {name for name in untried if any(calls_some(node, {name}) for node in outside)}
-        if (tried or any(raw_calls(ast.unparse(node)) for node in outside)) and not shows_a_refusal(source):
+        statements = ast.parse(as_python(source)).body
+        functions = [node for node in statements if isinstance(node, ast.FunctionDef)]
+        outside = [node for node in statements if not isinstance(node, ast.FunctionDef)]
+        starters = {node.name for node in functions if raw_calls(ast.unparse(node))}
+        runs = any(raw_calls(ast.unparse(node)) or calls_some(node, starters | waiting) for node in outside)
+        if runs and not shows_a_refusal(source):
             found.append(number)
-        untried -= tried
+            waiting = set()
+        elif not runs:
+            waiting |= starters and {node.name for node in functions}  # one may call another
     return found
 
 
