@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-def stack_at_deadline(context: BaseContext, function: Callable[..., Any], *arguments: Any) -> str:
+either_way = pytest.mark.parametrize("alone", [False, True], ids=["beside a thread", "alone"])
+
+
+def stack_at_deadline(
+    context: BaseContext, function: Callable[..., Any], *arguments: Any, alone: bool = False
+) -> str:
     """Start a worker that gets stuck; return the stack that the deadline brings."""
     with (
         ends_soon(DEADLINE + SOON),
         pytest.raises(TimeoutError) as caught,
         WorkerGroup(context, deadline=DEADLINE) as group,
     ):
-        group.start(function, *arguments)
+        group.start(function, *arguments, alone=alone)
     assert isinstance(caught.value, DeadlineError)
     ((name, stack),) = caught.value.stacks.items()
     assert str(caught.value).startswith(f"{name} was still running after {DEADLINE:g} s\n")
@@ -56,21 +61,24 @@ def test_stuck_in_a_folder_with_an_umlaut(tmp_path: Path) -> None:
     assert main_thread(output.rstrip()) == ["sleep_long"]
 
 
-def test_stuck_in_sleep(context: BaseContext) -> None:
-    stack = stack_at_deadline(context, group_workers.sleep_long)
+@either_way
+def test_stuck_in_sleep(context: BaseContext, alone: bool) -> None:
+    stack = stack_at_deadline(context, group_workers.sleep_long, alone=alone)
     assert main_thread(stack) == ["sleep_long"]
     assert "another thread" not in stack, "the one that wrote the stack down"
     assert "entry.py" not in stack, "frames that only start the worker"
 
 
-def test_stuck_in_a_full_pipe(context: BaseContext) -> None:
-    stack = stack_at_deadline(context, group_workers.send_without_reader)
+@either_way
+def test_stuck_in_a_full_pipe(context: BaseContext, alone: bool) -> None:
+    stack = stack_at_deadline(context, group_workers.send_without_reader, alone=alone)
     assert main_thread(stack)[-2:] == ["send_bytes", "send_without_reader"]
 
 
-def test_stuck_in_the_feeders_join(context: BaseContext) -> None:
+@either_way
+def test_stuck_in_the_feeders_join(context: BaseContext, alone: bool) -> None:
     """The worker has returned: its own line is gone, and the library's show that the queue is not empty."""
-    stack = stack_at_deadline(context, group_workers.put_without_reader, context.Queue())
+    stack = stack_at_deadline(context, group_workers.put_without_reader, context.Queue(), alone=alone)
     assert "_finalize_join" in main_thread(stack)
     assert "put_without_reader" not in stack
     assert "group_workers.py" not in stack
@@ -79,13 +87,15 @@ def test_stuck_in_the_feeders_join(context: BaseContext) -> None:
     assert " in _feed\n" in feeder
 
 
-def test_stuck_in_a_computation(spawn: BaseContext) -> None:
-    stack = stack_at_deadline(spawn, group_workers.compute)
+@either_way
+def test_stuck_in_a_computation(spawn: BaseContext, alone: bool) -> None:
+    stack = stack_at_deadline(spawn, group_workers.compute, alone=alone)
     assert main_thread(stack) == ["compute"]
 
 
-def test_stuck_in_c_with_the_interpreter_held(spawn: BaseContext) -> None:
-    stack = stack_at_deadline(spawn, group_workers.hold_the_interpreter)
+@either_way
+def test_stuck_in_c_with_the_interpreter_held(spawn: BaseContext, alone: bool) -> None:
+    stack = stack_at_deadline(spawn, group_workers.hold_the_interpreter, alone=alone)
     assert main_thread(stack)[-2:] == ["fullmatch", "hold_the_interpreter"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,17 @@ def test_children_end_when_their_parent_dies_beside_one_that_cannot(start_method
             with contextlib.suppress(psutil.NoSuchProcess):  # on a busy machine it may take longer
                 last.resume()
         assert gone_within(10, [last])
+
+
+@posix
+@pytest.mark.parametrize("start_method", start_methods())
+def test_children_that_run_alone_end_when_their_parent_dies(start_method: str) -> None:
+    with script(group_workers.run_until_killed, start_method, True) as process:
+        workers = workers_of(process)
+        if sys.platform == "linux":  # the third puts: its queue has a thread
+            assert [worker.num_threads() for worker in workers[:2]] == [1, 1]
+        process.kill()
+        assert gone_within(10, workers)
 
 
 @pytest.mark.parametrize("start_method", start_methods())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -18,13 +18,11 @@ from ipc_helpers.group.errors import WorkerError
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.group.worker_group import WorkerGroup
 from ipc_helpers.measuring import openings
-from ipc_helpers.measuring.rungs import RUNGS, Rung
+from ipc_helpers.measuring.rungs import RUNGS, Rung, start_turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import BaseContext
-
-    from ipc_helpers.group.child_handle import Child
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "no_segment_left")
 
@@ -59,19 +57,6 @@ def plan_of(rung: Rung, size: int, counts: tuple[int, ...], array: bool = False)
     )
 
 
-def start(group: WorkerGroup, rung: Rung, ends: tuple[Any, Any], plan: turns.Plan) -> list[Child]:
-    """Start the processes of a rung: the receiver, then the sender; or the only one."""
-    sending, receiving = ends
-    if rung.receive is None:
-        return [group.start(turns.exchange, rung.send, sending, plan)]
-    context: Any = group.context
-    both = plan, context.Semaphore(0), context.Semaphore(0)
-    return [
-        group.start(turns.receive, rung.receive, receiving, *both),
-        group.start(turns.send, rung.send, sending, *both),
-    ]
-
-
 def move(rung: Rung, context: BaseContext, size: int, array: bool = False) -> None:
     """Have a rung move some messages, whose number, order and bytes are checked."""
     counts = (100, 7) if size < 4096 else (5, 2)
@@ -80,7 +65,7 @@ def move(rung: Rung, context: BaseContext, size: int, array: bool = False) -> No
         rung.open(context, size, plan.batch) as ends,
         WorkerGroup(context, deadline=60) as group,
     ):
-        children = start(group, rung, ends, plan)
+        children = start_turns(group, rung, ends, plan)
     ended = children[0].result if rung.receive else children[0].result[1]
     assert len(ended) == len(plan.turns)
 
@@ -107,7 +92,7 @@ def test_rung_leaves_nothing_when_a_process_is_killed(name: str, which: str, spa
         rung.open(spawn, plan.size, plan.batch) as ends,
         WorkerGroup(spawn, deadline=60) as group,
     ):
-        child = start(group, rung, ends, plan)[which == "sender"]
+        child = start_turns(group, rung, ends, plan)[which == "sender"]
         time.sleep(random.uniform(0, 0.4))  # while they come up, or send
         psutil.Process(child.pid).kill()
     assert time.monotonic() - began < 20
@@ -116,7 +101,7 @@ def test_rung_leaves_nothing_when_a_process_is_killed(name: str, which: str, spa
 KILL = """
 import multiprocessing, sys, time
 import psutil
-from test_rungs import RUNGS, WorkerError, WorkerGroup, plan_of, start
+from test_rungs import RUNGS, WorkerError, WorkerGroup, plan_of, start_turns
 
 if __name__ == "__main__":
     name, which, method, pause = sys.argv[1:]
@@ -124,7 +109,7 @@ if __name__ == "__main__":
     plan = plan_of(rung, 20_000, (1_000,) * 1_000)
     try:
         with rung.open(context, plan.size, 1) as ends, WorkerGroup(context, deadline=60) as group:
-            child = start(group, rung, ends, plan)[int(which)]
+            child = start_turns(group, rung, ends, plan)[int(which)]
             time.sleep(float(pause))
             psutil.Process(child.pid).kill()
     except WorkerError:

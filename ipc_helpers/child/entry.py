@@ -98,7 +98,7 @@ class Call:
         return function, args
 
 
-def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> None:
+def run(call: Call, to_parent: Connection, stack_path: str, deadline: int, alone: bool = False) -> None:
     """Run a worker in this child process and send its outcome to the parent.
 
     Parameters
@@ -112,6 +112,8 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     deadline : int
         When this process ends itself, in nanoseconds of ``time.perf_counter_ns``, which agrees
         across processes on Linux, macOS and Windows.
+    alone : bool
+        Whether the worker runs without another thread of ours where the system can watch the parent.
     """
     global _to_parent
     # An interrupt goes to the whole process group; the parent alone decides what it means.
@@ -122,9 +124,11 @@ def run(call: Call, to_parent: Connection, stack_path: str, deadline: int) -> No
     with contextlib.suppress(OSError):  # Windows keeps the name until the parent closes the file
         os.unlink(stack_path)
     left = (deadline - time.perf_counter_ns()) / 1e9
+    alone = alone and _ends_by_signal()
     # The Python thread below writes whole stacks, but needs the interpreter; this, in C, does not.
-    _set_timer(max(left, 0) + _TIMER_DELAY, stack_file)
-    start_thread(watch, stack_file.fileno(), deadline)
+    _set_timer(max(left, 0) + (0.001 if alone else _TIMER_DELAY), stack_file)  # 0 would set none
+    if not alone:
+        start_thread(watch, stack_file.fileno(), deadline)
     _to_parent = to_parent
     _send_outcome(to_parent, _outcome(call))
 
@@ -219,6 +223,30 @@ def start_thread(function: Callable[..., None], *args: object) -> None:
     begun.acquire()
     _thread.start_new_thread(function, (*args, begun))
     begun.acquire(timeout=_BEGINS_WITHIN)
+
+
+def _ends_by_signal() -> bool:
+    """Have the system end this process when its parent does; return whether it can.
+
+    Linux sends SIGIO, which ends a process, once nobody holds the other end of a pipe any more (fcntl(2),
+    O_ASYNC); elsewhere SIGIO does nothing. A sibling that was forked off may hold that end, too: then this
+    process ends after that one.
+    """
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    sentinel = parent_process().sentinel  # type: ignore[union-attr]
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
+    try:
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    except OSError:  # a sandbox may have no such signals
+        return False
+    if connection.wait([sentinel], 0):
+        os._exit(PARENT_GONE)  # it was gone before
+    return True
 
 
 def end_with_parent() -> None:

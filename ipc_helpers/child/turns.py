@@ -6,6 +6,7 @@ Each of the two children makes the same messages, from the same seed. So the rec
 from __future__ import annotations
 
 import os
+import signal
 import zlib
 from collections import namedtuple
 from importlib import import_module
@@ -31,9 +32,8 @@ _MOST_KEPT = 64 * 2**20  # bytes of all of them
 _POOL = 4 * 2**20  # bytes of the different messages that are sent again and again
 _DIFFERENT = 1024  # how many of them at most
 _PAUSE = 0.0002  # seconds in which the receiver begins to wait, before one message is sent
-_LATE_AFTER = (
-    0.5  # seconds after the end of a sender's turn, from which on the receiver looks for what is lost
-)
+# Seconds after the end of a sender's turn, from which on the receiver looks for what is lost.
+_LATE_AFTER = 0.5
 _LOST_AFTER = 5.0  # seconds in which nothing more came
 
 
@@ -88,7 +88,7 @@ def messages_of(plan: Plan) -> list[bytes]:
 
 
 def send(
-    function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore, late: Semaphore
+    function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore, late: int | Semaphore
 ) -> list[int]:
     """Run the function of a rung that sends; return when each turn began.
 
@@ -102,8 +102,9 @@ def send(
         The turns.
     ready : Semaphore
         Is released by the receiver once it is ready for a turn.
-    late : Semaphore
-        Is released by the sender when all of a turn is sent, and the receiver is not ready for the next.
+    late : int or Semaphore
+        Whom the sender tells that all of a turn is sent, and the receiver not ready for the next: the
+        receiver's process id; in a system without SIGUSR1, a semaphore for a thread of the receiver's.
 
     Returns
     -------
@@ -117,11 +118,14 @@ def send(
 
 
 def receive(
-    function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore, late: Semaphore
+    function: Callable[..., object], end: Any, plan: Plan, ready: Semaphore, late: Semaphore | None
 ) -> list[int]:
     """Run the function of a rung that receives; return when each turn ended. See :func:`send`."""
     turns = _ReceiverTurns(plan, ready)
-    start_thread(turns.watch, late)
+    if late is None:  # no thread before it is needed: with one, each call costs more
+        signal.signal(signal.SIGUSR1, lambda *_: start_thread(turns.watch))
+    else:
+        start_thread(turns.watch_when, late)
     function(end, turns)
     turns.check_all_done()
     return turns.ended
@@ -187,7 +191,7 @@ class _Turns:
 class _SenderTurns(_Turns):
     """Each turn is a list of messages. It begins once the receiver is ready for it."""
 
-    def __init__(self, plan: Plan, ready: Semaphore, late: Semaphore) -> None:
+    def __init__(self, plan: Plan, ready: Semaphore, late: int | Semaphore) -> None:
         super().__init__(plan)
         self.started: list[int] = []
         self._ready = ready
@@ -212,7 +216,10 @@ class _SenderTurns(_Turns):
         """Wait until the receiver has all of a turn, and asks for the next: to the deadline, if need be."""
         if not self._ready.acquire(timeout=_LATE_AFTER):
             if self.started:  # else it is coming up
-                self._late.release()
+                if isinstance(self._late, int):
+                    os.kill(self._late, signal.SIGUSR1)
+                else:
+                    self._late.release()
             self._ready.acquire()
 
 
@@ -292,26 +299,32 @@ class _ReceiverTurns(_Turns):
             return [whole[start : start + step] for start in range(0, len(whole), step)]
         return kept if set(map(type, kept)) == {bytes} else [_bytes_of(message) for message in kept]
 
-    def watch(self, late: Semaphore, begun: LockType) -> None:
-        """End this process when it waits for what can't come any more; runs in a thread of its own.
+    def watch(self, begun: LockType) -> None:
+        """End this process when this turn waits for what can't come any more; runs in a thread of its own.
 
         Parameters
         ----------
-        late : Semaphore
-            See :func:`send`. Until it is released, this thread does nothing.
         begun : lock
             See :func:`~ipc_helpers.child.entry.start_thread`.
         """
         begun.release()
+        self._watch_turn()
+
+    def watch_when(self, late: Semaphore, begun: LockType) -> None:
+        """Do what :meth:`watch` does, each time that a semaphore is released."""
+        begun.release()
         while late.acquire():
-            turn, seen, since = len(self.ended), -1, 0.0
-            while len(self.ended) == turn and (kept := self._kept) is not None:
-                many = kept.tell() if isinstance(kept, BytesIO) else len(kept)
-                if many != seen:
-                    seen, since = many, perf_counter()
-                elif perf_counter() - since > _LOST_AFTER:
-                    end_with(self._why_stuck(turn, self._parted(kept)))
-                sleep(0.1)
+            self._watch_turn()
+
+    def _watch_turn(self) -> None:
+        turn, seen, since = len(self.ended), -1, 0.0
+        while len(self.ended) == turn and (kept := self._kept) is not None:
+            many = kept.tell() if isinstance(kept, BytesIO) else len(kept)
+            if many != seen:
+                seen, since = many, perf_counter()
+            elif perf_counter() - since > _LOST_AFTER:
+                end_with(self._why_stuck(turn, self._parted(kept)))
+            sleep(0.1)
 
     def _why_stuck(self, turn: int, kept: list[Any]) -> MessageError:
         """Say what was lost, or why a message is missing at the end."""

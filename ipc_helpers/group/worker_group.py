@@ -137,7 +137,9 @@ class WorkerGroup:
             signal.signal(signal.SIGINT, self._on_interrupt)
         return self
 
-    def start(self, function: Callable[..., Any], /, *args: Any, name: str | None = None) -> Child:
+    def start(
+        self, function: Callable[..., Any], /, *args: Any, name: str | None = None, alone: bool = False
+    ) -> Child:
         """Start a worker in a child process of its own.
 
         Parameters
@@ -149,6 +151,9 @@ class WorkerGroup:
         name : str, optional
             What errors call it, different from the group's other names. By default the function's
             name, numbered from the second on.
+        alone : bool
+            True for a child that measures: on Linux it has no thread beside the worker's, for a process
+            with two pays more for a call. SIGALRM and SIGIO, which a worker must not set then, end it.
 
         Returns
         -------
@@ -175,7 +180,7 @@ class WorkerGroup:
         if name is not None and name in {child.name for child in self._children}:
             raise ValueError(f"name must differ from the group's other names: {name!r} is taken")
         with self._marked():
-            child = self._start(function, args, name or self._name_for(function))
+            child = self._start(function, args, name or self._name_for(function), alone)
         self._raise_if_ended()
         return child
 
@@ -253,13 +258,13 @@ class WorkerGroup:
         names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 2))]
         return next(name for name in names if name not in taken)
 
-    def _start(self, function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Child:
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...], name: str, alone: bool) -> Child:
         """Start a child and send it its call; what can take long ends with the group's deadline."""
         start_helpers(self.context)
         while not _starting.acquire(timeout=_POLL):
             self._raise_if_late(name)
         try:
-            child, call, sender = self._launch(function, args, name)
+            child, call, sender = self._launch(function, args, name, alone)
             self._children.append(child)
         finally:
             _starting.release()
@@ -281,7 +286,7 @@ class WorkerGroup:
         return thread
 
     def _launch(
-        self, function: Callable[..., Any], args: tuple[Any, ...], name: str
+        self, function: Callable[..., Any], args: tuple[Any, ...], name: str, alone: bool
     ) -> tuple[Child, child_side.Call, Connection | None]:
         """Start a process that waits for its call; or leave nothing of it."""
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed_over:
@@ -301,7 +306,7 @@ class WorkerGroup:
             call = child_side.Call(function, args, receiver)
             process = self.context.Process(  # type: ignore[attr-defined]
                 target=child_side.run,
-                args=(call, to_parent, file.name, self._ends_at),
+                args=(call, to_parent, file.name, self._ends_at, alone),
                 name=name,
                 daemon=True,
             )

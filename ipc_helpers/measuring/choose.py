@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, Ladder, MeasureError
 from ipc_helpers.measuring.measure import measure
+from ipc_helpers.measuring.tables import as_html, as_text
 
 if TYPE_CHECKING:
     import threading
@@ -190,25 +190,16 @@ class Choices(Mapping[tuple[int, int], Choice]):
     def __repr__(self) -> str:
         return f"<Choices for {len(self.ladders)} sizes and {len(self.rates)} rates>"
 
+    @property
+    def _table(self) -> list[list[str]]:
+        return [self._head, *map(self._cells, self.ladders)]
+
     def __str__(self) -> str:
-        table = [self._head, *map(self._cells, self.ladders)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table]
-        return "\n".join([*lines, *self._notes])
+        return "\n".join([*as_text(self._table, "left"), *self._notes])
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;padding:0.2em 0.8em"
-        head = "".join(f'<th scope="col" style="{cell}">{html.escape(name)}</th>' for name in self._head)
-        body = ""
-        for size in self.ladders:
-            name, *names = map(html.escape, self._cells(size))
-            columns = "".join(f'<td style="{cell}">{each}</td>' for each in names)
-            body += f'<tr><th scope="row" style="{cell}">{name}</th>{columns}</tr>'
-        notes = "<br>".join(map(html.escape, self._notes))
-        return (
-            "<table><caption>What to take, for so many messages of such a size</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{notes}</p>"
-        )
+        caption = "What to take, for so many messages of such a size"
+        return as_html(caption, self._table, self._notes, "left")
 
 
 def choose_rungs(

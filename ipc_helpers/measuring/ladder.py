@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import os
 import platform
@@ -14,6 +13,7 @@ from operator import truediv
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipc_helpers.group.errors import WorkerGroupError
+from ipc_helpers.measuring.tables import as_html, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,6 @@ BANDWIDTH_LIMIT = "memcpy"
 """The limit of bandwidth."""
 
 _NOISY = 1.3  # the upper quartile of a limit's own rate by its lower one
-_CELL = "text-align:right;padding:0.2em 0.8em"
 
 
 class Sample(NamedTuple):
@@ -276,30 +275,15 @@ class Ladder(Mapping[str, Row]):
     def __repr__(self) -> str:
         return f"<Ladder of {len(self)} rungs, {self.rounds} rounds: {self._title}>"
 
+    @property
+    def _table(self) -> list[Sequence[str]]:
+        return [self._head, *map(self._cells, self.rows)]
+
     def __str__(self) -> str:
-        table = [self._head, *map(self._cells, self.rows)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if place else cell.ljust(width)
-                for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            ).rstrip()
-            for cells in table
-        ]
-        return "\n".join([self._title, *lines, *self._notes])
+        return "\n".join([self._title, *as_text(self._table, "right"), *self._notes])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="{_CELL}">{html.escape(name)}</th>' for name in self._head)
-        body = ""
-        for row in self.rows:
-            name, *cells = map(html.escape, self._cells(row))
-            columns = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
-            body += f'<tr><th scope="row" style="{_CELL};text-align:left">{name}</th>{columns}</tr>'
-        notes = "<br>".join(map(html.escape, self._notes))
-        return (
-            f"<table><caption>{html.escape(self._title)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table><p>{notes}</p>"
-        )
+        return as_html(self._title, self._table, self._notes, "right")
 
 
 class MeasureError(WorkerGroupError, RuntimeError):

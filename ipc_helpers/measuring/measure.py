@@ -21,7 +21,7 @@ from ipc_helpers.group.errors import Cancelled, DeadlineError, WorkerError, Work
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.group.worker_group import WorkerGroup
 from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, RATE_LIMITS, Ladder, MeasureError, Sample
-from ipc_helpers.measuring.rungs import RUNGS, Rung
+from ipc_helpers.measuring.rungs import RUNGS, Rung, start_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -284,17 +284,10 @@ class _Room:
         deadline = max(self._left(), _STUCK_AFTER)
         try:
             with (
-                rung.open(self.context, plan.size, plan.batch) as (sending, receiving),
+                rung.open(self.context, plan.size, plan.batch) as ends,
                 WorkerGroup(self.context, deadline=deadline, cancelled=self.cancelled) as group,
             ):
-                if rung.receive is None:
-                    only = group.start(turns.exchange, rung.send, sending, plan, name="its process")
-                else:
-                    shared = plan, self.context.Semaphore(0), self.context.Semaphore(0)
-                    receiver = group.start(
-                        turns.receive, rung.receive, receiving, *shared, name="its receiver"
-                    )
-                    sender = group.start(turns.send, rung.send, sending, *shared, name="its sender")
+                children = start_turns(group, rung, ends, plan)
         except Cancelled:
             raise
         except WorkerGroupError as error:
@@ -307,8 +300,9 @@ class _Room:
         except Exception as error:  # of what opens and closes the rung
             raise MeasureError(rung.name, f"{type(error).__name__}: {error}") from error
         if rung.receive is None:
-            started, ended = only.result
+            started, ended = children[0].result
             return started, ended
+        receiver, sender = children
         return sender.result, receiver.result
 
     def _why_too_small(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from dataclasses import dataclass
 from multiprocessing.managers import SyncManager
 from typing import TYPE_CHECKING, Any, Literal
 
+from ipc_helpers.child import turns
 from ipc_helpers.child.entry import end_with_parent
 from ipc_helpers.group.child_handle import KILLED_WITHIN
 from ipc_helpers.group.starting import sigint_blocked, start_helpers
@@ -19,6 +21,9 @@ from ipc_helpers.workers.ring import Ring
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    from ipc_helpers.group.child_handle import Child
+    from ipc_helpers.group.worker_group import WorkerGroup
 
 
 def _is_here() -> str | None:
@@ -64,6 +69,38 @@ class Rung:
     batched: bool = False
     arrays: Literal["objects", "buffers", False] = "objects"
     why_missing: Callable[[], str | None] = _is_here
+
+
+def start_turns(group: WorkerGroup, rung: Rung, ends: tuple[Any, Any], plan: turns.Plan) -> list[Child]:
+    """Start the processes of a rung: the receiver, then the sender; or the only one.
+
+    Parameters
+    ----------
+    group : WorkerGroup
+        Whose children they become.
+    rung : Rung
+        What they run.
+    ends : tuple
+        The sender's end and the receiver's, as the rung opens them.
+    plan : Plan
+        The turns.
+
+    Returns
+    -------
+    list of Child
+    """
+    sending, receiving = ends
+    if rung.receive is None:
+        return [group.start(turns.exchange, rung.send, sending, plan, name="its process", alone=True)]
+    context: Any = group.context
+    ready = context.Semaphore(0)
+    late = None if hasattr(signal, "SIGUSR1") else context.Semaphore(0)
+    receiver = group.start(
+        turns.receive, rung.receive, receiving, plan, ready, late, name="its receiver", alone=True
+    )
+    late = late or receiver.pid
+    sender = group.start(turns.send, rung.send, sending, plan, ready, late, name="its sender", alone=True)
+    return [receiver, sender]
 
 
 def _on_posix() -> str | None:

@@ -178,16 +178,16 @@ def hold_the_interpreter() -> None:
 # Scripts: the body of an interpreter that a test starts.
 
 
-def run_until_killed(start_method: str) -> None:
+def run_until_killed(start_method: str, alone: bool = False) -> None:
     """Keep three stuck workers until this process is killed from outside."""
     from ipc_helpers import WorkerGroup
 
     context = multiprocessing.get_context(start_method)
     queue = context.Queue()
     with WorkerGroup(context, deadline=300) as group:
-        group.start(sleep_long)
-        group.start(send_without_reader)
-        group.start(put_without_reader, queue)
+        group.start(sleep_long, alone=alone)
+        group.start(send_without_reader, alone=alone)
+        group.start(put_without_reader, queue, alone=alone)
         print_process_ids(group)
 
 

@@ -29,6 +29,8 @@ SOON = 10.0  # seconds: far more than an end takes
 class Kernel:
     """A kernel as a notebook has it, in the notebooks' folder; it finds the tests' modules as well."""
 
+    is_silent = False  # no longer answers
+
     def __enter__(self) -> Kernel:
         # Short: the path of a forkserver's socket has at most some 100 characters, and the folder is in it.
         self.folder = Path(tempfile.mkdtemp(prefix="ipc"))
@@ -126,7 +128,11 @@ class Kernel:
         """Yield what the kernel tells of a cell, up to its end."""
         state = ""
         while state != "idle":
-            message = self._client.get_iopub_msg(timeout=AMPLE)
+            try:
+                message = self._client.get_iopub_msg(timeout=AMPLE)
+            except queue.Empty:
+                self.is_silent = True
+                raise AssertionError(f"the kernel has told nothing for {AMPLE:g} seconds") from None
             if message["parent_header"].get("msg_id") == cell:
                 yield message
                 state = message["content"].get("execution_state", "")
