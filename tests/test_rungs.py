@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,11 +140,18 @@ def test_resource_tracker_knows_of_no_segment_after_a_kill(
 
 def test_segments_of_killed_processes_are_removed() -> None:
     names = [f"ipc{random.randbytes(4).hex()}_0" for _ in range(2)]
-    segment = openings.SharedMemory(names[0], create=True, size=10)
-    segment.close()
+    SharedMemory(names[0], create=True, size=10).close()
     openings.remove_segments(names)
     with pytest.raises(FileNotFoundError):
-        openings.SharedMemory(names[0])
+        SharedMemory(names[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm")
+def test_segment_whose_process_was_killed_before_it_had_a_size_is_removed() -> None:
+    name = f"ipc{random.randbytes(4).hex()}_0"
+    Path("/dev/shm", name).touch()
+    openings.remove_segments([name])
+    assert not Path("/dev/shm", name).exists()
 
 
 @pytest.mark.parametrize("name", ["SharedMemory, one each", "ring", "ring, in pieces"])

@@ -199,7 +199,7 @@ class Choices(Mapping[tuple[int, int], Choice]):
 
     def _repr_html_(self) -> str:
         caption = "What to take, for so many messages of such a size"
-        return as_html(caption, self._table, self._notes, "left")
+        return as_html(self._table, "left", caption, self._notes)
 
 
 def choose_rungs(

@@ -283,7 +283,7 @@ class Ladder(Mapping[str, Row]):
         return "\n".join([self._title, *as_text(self._table, "right"), *self._notes])
 
     def _repr_html_(self) -> str:
-        return as_html(self._title, self._table, self._notes, "right")
+        return as_html(self._table, "right", self._title, self._notes)
 
 
 class MeasureError(WorkerGroupError, RuntimeError):

@@ -11,13 +11,13 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from multiprocessing import heap
-from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.workers import peer_workers
 
 if os.name == "posix":
+    import _posixshmem  # type: ignore[import-not-found] # in no stub
     from multiprocessing import resource_tracker
 
 if TYPE_CHECKING:
@@ -63,15 +63,17 @@ def check_room(size: int) -> None:
 
 
 def remove_segments(names: Sequence[str]) -> None:
-    """Remove those of some segments that are still there, however their processes ended."""
-    for name in names:
+    """Remove those of some segments that are still there, however their processes ended.
+
+    On Windows, the last process that has a segment open takes it along.
+    """
+    for name in names if os.name == "posix" else ():
         with contextlib.suppress(FileNotFoundError):
-            segment = SharedMemory(name)
-            segment.close()
-            segment.unlink()
-        if os.name == "posix":  # what a process had told the tracker, and could no longer take back
-            resource_tracker.register(f"/{name}", "shared_memory")
-            resource_tracker.unregister(f"/{name}", "shared_memory")
+            # Not by SharedMemory, which can't open what was made and not yet given its size.
+            _posixshmem.shm_unlink(f"/{name}")
+        # What a process had told the tracker, and could no longer take back.
+        resource_tracker.register(f"/{name}", "shared_memory")
+        resource_tracker.unregister(f"/{name}", "shared_memory")
 
 
 # Limits, and queues between interpreters

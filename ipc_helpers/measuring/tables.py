@@ -1,4 +1,4 @@
-"""What a table of the measuring room looks like: as text, and in a notebook."""
+"""What a table of numbers looks like: as text, and in a notebook."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def as_text(rows: Sequence[Sequence[str]], align: str) -> list[str]:
     ]
 
 
-def as_html(caption: str, rows: Sequence[Sequence[str]], notes: Sequence[str], align: str) -> str:
-    """Return the same table with a caption above it, and notes below, for a notebook."""
+def as_html(rows: Sequence[Sequence[str]], align: str, caption: str = "", notes: Sequence[str] = ()) -> str:
+    """Return the same table for a notebook, with a caption above it and notes below where they are given."""
     style = f"text-align:{align};padding:0.2em 0.8em"
     head, *body = ([html.escape(cell) for cell in cells] for cells in rows)
     columns = "".join(f'<th scope="col" style="{style}">{name}</th>' for name in head)
@@ -39,7 +39,6 @@ def as_html(caption: str, rows: Sequence[Sequence[str]], notes: Sequence[str], a
     for name, *cells in body:
         line = "".join(f'<td style="{style}">{cell}</td>' for cell in cells)
         lines += f'<tr><th scope="row" style="{style};text-align:left">{name}</th>{line}</tr>'
-    return (
-        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{columns}</tr></thead>"
-        f"<tbody>{lines}</tbody></table><p>{'<br>'.join(map(html.escape, notes))}</p>"
-    )
+    above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    below = f"<p>{'<br>'.join(map(html.escape, notes))}</p>" if notes else ""
+    return f"<table>{above}<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table>{below}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.experiments.parameters import counted, plural
+from ipc_helpers.measuring.tables import as_html
 from ipc_helpers.trace import RECEIVE, SEND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ipc_helpers.experiments.result import Result
     from ipc_helpers.measuring.ladder import Ladder
-
-_CELL = "text-align:right;padding:0.2em 0.8em"
 
 
 def summary_of(result: Result) -> str:
@@ -60,11 +61,8 @@ def table_of(result: Result) -> str:
     size = result.received * result.experiment.bytes_each
     rows.append((whole, result.sent, result.received, size, result.seconds, result.messages_per_second, None))
     forms = ("{:,}", "{:,}", "{:,}", "{:.3f}", "{:,.0f}", "{:.0%}")
-    cells = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in head)
-    body = ""
+    table: list[Sequence[str]] = [head]
     for name, *numbers in rows:
         shown = zip(forms, numbers, strict=True)
-        texts = ("" if number is None else form.format(number) for form, number in shown)
-        row = "".join(f'<td style="{_CELL}">{text}</td>' for text in texts)
-        body += f'<tr><th scope="row" style="{_CELL}">{name}</th>{row}</tr>'
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+        table.append([name, *("" if number is None else form.format(number) for form, number in shown)])
+    return as_html(table, "right")
