@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import group_workers
@@ -22,6 +23,7 @@ from rungs_for_tests import FEW, HERE, noting, rung
 from ipc_helpers import MeasureError, measure
 from ipc_helpers.group.errors import Cancelled
 from ipc_helpers.group.starting import start_methods
+from ipc_helpers.measuring import rungs
 from ipc_helpers.measuring.rungs import open_nothing
 
 if TYPE_CHECKING:
@@ -66,7 +68,13 @@ def test_what_a_sender_does_wrong_is_told(send: Callable[..., object], words: st
         ),
     ],
 )
-def test_a_lost_message_is_told_though_its_receiver_waits(send: Callable[..., object], words: str) -> None:
+@pytest.mark.parametrize("platform", ["linux", "another"])
+def test_a_lost_message_is_told_though_its_receiver_waits(
+    platform: str, send: Callable[..., object], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere than on Linux, a thread of the receiver's waits for what a signal does there."""
+    if platform != "linux":
+        monkeypatch.setattr(rungs, "sys", SimpleNamespace(platform=platform))
     with ends_soon(), pytest.raises(MeasureError, match=f"^mine: {words}"):
         measure([rung(send)], **FEW)
 

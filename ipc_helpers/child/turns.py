@@ -9,6 +9,7 @@ import os
 import signal
 import zlib
 from collections import namedtuple
+from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
 from itertools import repeat
@@ -104,7 +105,7 @@ def send(
         Is released by the receiver once it is ready for a turn.
     late : int or Semaphore
         Whom the sender tells that all of a turn is sent, and the receiver not ready for the next: the
-        receiver's process id; in a system without SIGUSR1, a semaphore for a thread of the receiver's.
+        receiver's process id on Linux; elsewhere a semaphore, for a thread of the receiver's.
 
     Returns
     -------
@@ -217,7 +218,8 @@ class _SenderTurns(_Turns):
         if not self._ready.acquire(timeout=_LATE_AFTER):
             if self.started:  # else it is coming up
                 if isinstance(self._late, int):
-                    os.kill(self._late, signal.SIGUSR1)
+                    with suppress(ProcessLookupError):  # it has just been killed, which its parent tells
+                        os.kill(self._late, signal.SIGUSR1)
                 else:
                     self._late.release()
             self._ready.acquire()

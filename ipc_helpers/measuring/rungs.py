@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import sys
 from dataclasses import dataclass
 from multiprocessing.managers import SyncManager
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,7 +94,7 @@ def start_turns(group: WorkerGroup, rung: Rung, ends: tuple[Any, Any], plan: tur
         return [group.start(turns.exchange, rung.send, sending, plan, name="its process", alone=True)]
     context: Any = group.context
     ready = context.Semaphore(0)
-    late = None if hasattr(signal, "SIGUSR1") else context.Semaphore(0)
+    late = None if sys.platform == "linux" else context.Semaphore(0)
     receiver = group.start(
         turns.receive, rung.receive, receiving, plan, ready, late, name="its receiver", alone=True
     )
