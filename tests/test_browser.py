@@ -494,6 +494,8 @@ FIT = """panel => {
         least: Math.min(...heights),
         scrolls: panel.querySelector('.ipc-controls').scrollHeight
             > panel.querySelector('.ipc-controls').clientHeight + 1,
+        numbers: [...panel.querySelectorAll('.ipc-numbers')].map(
+            ({scrollWidth, clientWidth, tabIndex}) => ({cut: scrollWidth - clientWidth, tabIndex})),
     };
 }"""
 
@@ -529,6 +531,13 @@ def test_panel_is_seen_in_one_view(reader: Reader, width: int, height: int, simp
         if fit["beside"]:
             assert fit["height"] <= fit["room"]
             assert not fit["scrolls"]
+        panel.get_by_role("button", name="Numbers", exact=True).click()
+        expect(panel.get_by_role("table")).to_be_visible()
+        (numbers,) = panel.evaluate(FIT)["numbers"]
+        assert numbers["tabIndex"] == 0  # scrolled by its keys where the window is narrow
+        if fit["beside"]:
+            assert numbers["cut"] <= 1
+        panel.get_by_role("button", name="Numbers", exact=True).click()
     finally:
         page.set_viewport_size(AS_USUAL)
         show_lab(page, False)

@@ -285,6 +285,10 @@ class Ladder(Mapping[str, Row]):
     def _repr_html_(self) -> str:
         return as_html(self._table, "right", self._title, self._notes)
 
+    def narrow_html(self) -> str:
+        """Return the table with a column for each rung, as HTML: for a few rungs, in a narrow place."""
+        return as_html(list(zip(*self._table, strict=True)), "right", self._title, self._notes)
+
 
 class MeasureError(WorkerGroupError, RuntimeError):
     """A rung could not be measured: it lost, repeated, reordered or tore a message, failed, or took too long.

@@ -133,7 +133,8 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type hints
         self.run_on_release = widgets.Checkbox(
             value=run_on_release, description="Run when a slider is released", indent=False
         )
-        self.status, self.progress, self.table = (widgets.HTML() for _ in range(3))
+        self.status, self.progress = widgets.HTML(), widgets.HTML()
+        self.table = widgets.HTML(tabbable=True)  # so that arrow keys scroll it where it is too wide
         self.picture = PictureView()
         self.keep.observe(self._on_keep, "value")
         traitlets.dlink(

@@ -43,7 +43,7 @@ _VIEWS: dict[type, View] = {
     Ladder: View(
         lambda ladder: ladder.rounds > 0,
         result_table.summary_of_ladder,
-        Ladder._repr_html_,
+        Ladder.narrow_html,
         ladder_figure.draw_now,
     ),
 }
