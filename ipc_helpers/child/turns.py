@@ -33,8 +33,7 @@ _MOST_KEPT = 64 * 2**20  # bytes of all of them
 _POOL = 4 * 2**20  # bytes of the different messages that are sent again and again
 _DIFFERENT = 1024  # how many of them at most
 _PAUSE = 0.0002  # seconds in which the receiver begins to wait, before one message is sent
-# Seconds after the end of a sender's turn, from which on the receiver looks for what is lost.
-_LATE_AFTER = 0.5
+_LATE_AFTER = 0.5  # seconds after a sender's turn, when the receiver begins to look for what is lost
 _LOST_AFTER = 5.0  # seconds in which nothing more came
 
 
@@ -124,9 +123,9 @@ def receive(
     """Run the function of a rung that receives; return when each turn ended. See :func:`send`."""
     turns = _ReceiverTurns(plan, ready)
     if late is None:  # no thread before it is needed: with one, each call costs more
-        signal.signal(signal.SIGUSR1, lambda *_: start_thread(turns.watch))
+        signal.signal(signal.SIGUSR1, lambda *_: start_thread(turns.watch, None))
     else:
-        start_thread(turns.watch_when, late)
+        start_thread(turns.watch, late)
     function(end, turns)
     turns.check_all_done()
     return turns.ended
@@ -196,7 +195,7 @@ class _SenderTurns(_Turns):
         super().__init__(plan)
         self.started: list[int] = []
         self._ready = ready
-        self._late = late
+        self._late: Any = late
         self._sent: Sequence[Any] = self._messages
         if plan.array:
             numpy = import_module("numpy")
@@ -216,12 +215,11 @@ class _SenderTurns(_Turns):
     def _wait_for_receiver(self) -> None:
         """Wait until the receiver has all of a turn, and asks for the next: to the deadline, if need be."""
         if not self._ready.acquire(timeout=_LATE_AFTER):
-            if self.started:  # else it is coming up
-                if isinstance(self._late, int):
-                    with suppress(ProcessLookupError):  # it has just been killed, which its parent tells
-                        os.kill(self._late, signal.SIGUSR1)
-                else:
-                    self._late.release()
+            if self.started and isinstance(self._late, int):  # else it is coming up
+                with suppress(ProcessLookupError):  # it has just been killed, which its parent tells
+                    os.kill(self._late, signal.SIGUSR1)
+            elif self.started:
+                self._late.release()
             self._ready.acquire()
 
 
@@ -301,32 +299,28 @@ class _ReceiverTurns(_Turns):
             return [whole[start : start + step] for start in range(0, len(whole), step)]
         return kept if set(map(type, kept)) == {bytes} else [_bytes_of(message) for message in kept]
 
-    def watch(self, begun: LockType) -> None:
-        """End this process when this turn waits for what can't come any more; runs in a thread of its own.
+    def watch(self, late: Semaphore | None, begun: LockType) -> None:
+        """End this process when it waits for what can't come any more; runs in a thread of its own.
 
         Parameters
         ----------
+        late : Semaphore or None
+            Released for each turn to watch; None for the one that is under way.
         begun : lock
             See :func:`~ipc_helpers.child.entry.start_thread`.
         """
         begun.release()
-        self._watch_turn()
-
-    def watch_when(self, late: Semaphore, begun: LockType) -> None:
-        """Do what :meth:`watch` does, each time that a semaphore is released."""
-        begun.release()
-        while late.acquire():
-            self._watch_turn()
-
-    def _watch_turn(self) -> None:
-        turn, seen, since = len(self.ended), -1, 0.0
-        while len(self.ended) == turn and (kept := self._kept) is not None:
-            many = kept.tell() if isinstance(kept, BytesIO) else len(kept)
-            if many != seen:
-                seen, since = many, perf_counter()
-            elif perf_counter() - since > _LOST_AFTER:
-                end_with(self._why_stuck(turn, self._parted(kept)))
-            sleep(0.1)
+        while late is None or late.acquire():
+            turn, seen, since = len(self.ended), -1, 0.0
+            while len(self.ended) == turn and (kept := self._kept) is not None:
+                many = kept.tell() if isinstance(kept, BytesIO) else len(kept)
+                if many != seen:
+                    seen, since = many, perf_counter()
+                elif perf_counter() - since > _LOST_AFTER:
+                    end_with(self._why_stuck(turn, self._parted(kept)))
+                sleep(0.1)
+            if late is None:
+                return
 
     def _why_stuck(self, turn: int, kept: list[Any]) -> MessageError:
         """Say what was lost, or why a message is missing at the end."""
