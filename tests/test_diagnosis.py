@@ -58,6 +58,7 @@ CAUSES = {
     programs.bad_message: "a message that source put into the queue 'box' can't be pickled",
     programs.bad_message_at_the_end: "a message that main put into the queue",
     programs.worker_fails: "divider raised ZeroDivisionError",
+    programs.worker_fails_and_nobody_gets: "number)', and main can't end: its feeder thread waits for room",
     programs.worker_leaves: "leaver ended with exit code 7",
     programs.unfinished: "main waits in JoinableQueue.join(): task_done() was not called for 1 message",
     programs.dead_worker: "worker ended with exit code 3",
@@ -255,6 +256,14 @@ def test_who_can_not_answer_is_ended_too(program: Callable[..., Any], silent: st
     diagnosis = diagnose(program, SPAWN, deadline=5)
     assert "silent" in diagnosis.stuck[silent]
     assert time.monotonic() - started < 30
+
+
+@posix
+def test_a_start_that_waits_for_a_child_which_has_failed() -> None:
+    """Without an end up to a release of Python 3.13 and 3.14 (its issue 118981); start() raises later."""
+    program = programs.start_what_a_child_cannot_find
+    diagnosis = diagnose(program, multiprocessing.get_context("spawn"), deadline=TOO_LONG)
+    assert "Process.start() for a child that has failed" in diagnosis.cause or "BrokenPipe" in diagnosis.cause
 
 
 def test_a_function_that_a_child_cannot_find() -> None:

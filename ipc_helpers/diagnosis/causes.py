@@ -10,7 +10,7 @@ from ipc_helpers.diagnosis.observed_processes import Tree, error_in_words, messa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LOOK = "give each wait a limit, and look at the exit code of the process that should send"
+    from ipc_helpers.diagnosis.observed_processes import ObservedProcess
 
 
 class Conclusion(NamedTuple):
@@ -96,14 +96,16 @@ def _raised(tree: Tree) -> Iterator[Conclusion]:
             ):
                 rest = "; its parent learns that from the exit code alone"
             what = f"{error_in_words(process.raised)}{_in_line(process.raised['line'])}"
-            yield Conclusion(f"{process.name} raised {what}{rest}", "" if process is tree.main else _LOOK)
+            yield Conclusion(
+                f"{process.name} raised {what}{rest}", "" if process is tree.main else _look(tree)
+            )
 
 
 def _left_early(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.processes.values():
         if not process.alive and (process.exitcode or 0) > 0:
             words = f"{process.name} ended with exit code {process.exitcode}{_and_who_waits(tree)}"
-            yield Conclusion(words, _LOOK)
+            yield Conclusion(words, _look(tree))
 
 
 def _both_send(tree: Tree) -> Iterator[Conclusion]:
@@ -156,9 +158,7 @@ _UNREAD = {
 def _nobody_reads(tree: Tree) -> Iterator[Conclusion]:
     for process in tree.unfinished:
         if process.waits_for in _UNREAD:
-            queue = tree.queue(process.site.key) if process.waits_for == "put" else ""
-            words = f"{process.name} {_UNREAD[process.waits_for].format(queue=queue)}"
-            yield Conclusion(words, "have somebody read what is sent, or stop sending")
+            yield Conclusion(_unread(tree, process), "have somebody read what is sent, or stop sending")
 
 
 def _unfinished_tasks(tree: Tree) -> Iterator[Conclusion]:
@@ -233,6 +233,17 @@ def _nothing_wrong(tree: Tree) -> Iterator[Conclusion]:
         yield Conclusion(f"{who} ended by itself", healthy=True)
 
 
+def _start_without_end(tree: Tree) -> Iterator[Conclusion]:
+    """Find who starts a child that has failed: start() hands it the rest of its arguments (issue 118981)."""
+    for process in tree.unfinished:
+        if process.site.call == "Process.start" and "in spawn_main" in tree.output:
+            yield Conclusion(
+                f"{process.name} waits in Process.start() for a child that has failed, to read its arguments",
+                "read what the child has printed; start processes under the main guard, and put the function "
+                "into a module that a child can import",
+            )
+
+
 def _still_running(tree: Tree) -> Iterator[Conclusion]:
     where = [f"{process.name} was still {tree.where(process, _in_line)}" for process in tree.unfinished]
     yield Conclusion("; ".join(where))
@@ -241,7 +252,29 @@ def _still_running(tree: Tree) -> Iterator[Conclusion]:
 def _and_who_waits(tree: Tree) -> str:
     if not tree.unfinished:
         return ""
+    if _all_unread(tree):
+        return f", and {_unread(tree, tree.unfinished[0])}"
     return f", and {with_verb(tree.unfinished, 'wait')} for something that never comes"
+
+
+def _look(tree: Tree) -> str:
+    """Say what to do when a process has failed, and others wait."""
+    if not _all_unread(tree):
+        return "give each wait a limit, and look at the exit code of the process that should send"
+    look = "look at the exit code of the process that should read"
+    if tree.unfinished[0].waits_for == "feeder":
+        return f"{look}, and then call cancel_join_thread() of the queue"
+    return f"{look}, and give put() a timeout" if tree.unfinished[0].waits_for == "put" else look
+
+
+def _all_unread(tree: Tree) -> bool:
+    """Whether there are processes that wait, and all for somebody who reads."""
+    return bool(tree.unfinished) and all(process.waits_for in _UNREAD for process in tree.unfinished)
+
+
+def _unread(tree: Tree, process: ObservedProcess) -> str:
+    queue = tree.queue(process.site.key) if process.waits_for == "put" else ""
+    return f"{process.name} {_UNREAD[process.waits_for].format(queue=queue)}"
 
 
 def _in_line(line: str) -> str:
@@ -264,6 +297,7 @@ _RULES: tuple[Callable[[Tree], Iterator[Conclusion]], ...] = (
     _missing_sentinel,
     _left_over,
     _nothing_wrong,
+    _start_without_end,
     _still_running,
 )
 

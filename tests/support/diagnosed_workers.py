@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import types
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,19 @@ def worker_fails(ctx: Any) -> None:
     box = ctx.Queue()
     started(ctx, fail, box, 0, name="divider")
     box.get()
+
+
+def worker_fails_and_nobody_gets(ctx: Any) -> None:
+    box = ctx.Queue()
+    divider = started(ctx, fail, box, 0, name="divider")
+    box.put(bytes(SIZE))
+    divider.join()
+
+
+def start_what_a_child_cannot_find(ctx: Any) -> None:
+    globals()["mine"] = mine = types.FunctionType(fail.__code__, {}, "mine")
+    mine.__module__, mine.__qualname__ = __name__, "mine"
+    started(ctx, mine, bytes(SIZE), 0)
 
 
 def worker_leaves(ctx: Any) -> None:
