@@ -1,4 +1,4 @@
-"""What experiments refuse before anything starts, and what they say then."""
+"""What experiments, and what else a panel runs, refuse before anything starts, and what they say then."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from experiment_runs import EXPERIMENTS
 
+from ipc_helpers.experiments.message_cost import MessageCost
 from ipc_helpers.experiments.parameters import MIB, Choice, WholeNumber, counted
 from ipc_helpers.experiments.pipe_exchange import PipeExchange
 from ipc_helpers.experiments.process_start import ProcessStart
@@ -21,28 +22,29 @@ from ipc_helpers.experiments.worker_pool import WorkerPool
 from ipc_helpers.group.starting import start_methods
 
 if TYPE_CHECKING:
-    from ipc_helpers.experiments.experiment import Experiment
+    from ipc_helpers.experiments.runnable import Runnable
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
+KINDS = (*EXPERIMENTS, MessageCost)
 NUMBERS = [
     pytest.param(kind, name, rule, id=f"{kind.__name__}.{name}")
-    for kind in EXPERIMENTS
+    for kind in KINDS
     for name, rule in kind.rules().items()
     if isinstance(rule, WholeNumber)
 ]
 WITH_VOLUME = (QueueFlow, PipeExchange)
 
 
-@pytest.mark.parametrize("kind", EXPERIMENTS)
-def test_each_parameter_has_a_rule_and_a_label(kind: type[Experiment]) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_parameter_has_a_rule_and_a_label(kind: type[Runnable[Any]]) -> None:
     assert list(kind.rules()) == [field.name for field in fields(kind)]
     assert all(rule.label for rule in kind.rules().values())
     assert kind.rules()["start_method"] == Choice(start_methods(), "Start method")
 
 
-def refused(kind: type[Experiment], error: type[Exception], name: str, value: object) -> str:
+def refused(kind: type[Runnable[Any]], error: type[Exception], name: str, value: object) -> str:
     """Return the message of the one error that a value brings, which names its parameter first."""
     with pytest.raises(error) as caught:
         kind(**{name: value}).run()
@@ -60,7 +62,7 @@ WRONG_TYPES = [1.0, 1.5, "1", None, math.nan, math.inf, True, False, [1], 1j]
 @pytest.mark.parametrize("value", WRONG_TYPES, ids=repr)
 @pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
 def test_number_of_a_wrong_type_is_refused(
-    kind: type[Experiment], name: str, rule: WholeNumber, value: object
+    kind: type[Runnable[Any]], name: str, rule: WholeNumber, value: object
 ) -> None:
     assert repr(value) in refused(kind, TypeError, name, value)
 
@@ -69,7 +71,7 @@ def test_number_of_a_wrong_type_is_refused(
 @pytest.mark.parametrize("beyond", [1, 10**400], ids=["by one", "by far"])
 @pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
 def test_number_out_of_range_is_refused(
-    kind: type[Experiment], name: str, rule: WholeNumber, beyond: int
+    kind: type[Runnable[Any]], name: str, rule: WholeNumber, beyond: int
 ) -> None:
     for value in (rule.low - beyond, rule.high + beyond):
         message = refused(kind, ValueError, name, value)
@@ -78,11 +80,12 @@ def test_number_out_of_range_is_refused(
 
 NO_STRINGS = (1, 1.5, None, math.nan, True, ["spawn"])
 NO_CHOICES = [
-    *((kind, "start_method", (*NO_STRINGS, "thread", "", "Spawn", "spawn ")) for kind in EXPERIMENTS),
+    *((kind, "start_method", (*NO_STRINGS, "thread", "", "Spawn", "spawn ")) for kind in KINDS),
     (WorkerPool, "order", (*NO_STRINGS, 0, ["mixed"], "", "longest", "Mixed")),
     (SlotExchange, "through", (*NO_STRINGS, 0, "", "slot", "Queue")),
     (StageChain, "slow", (*NO_STRINGS, 0, "", "none", "stage", "Consumer")),
     (ProgramStop, "way", (*NO_STRINGS, 0, "", "kill", "Event", "sentinel")),
+    (MessageCost, "rung", (*NO_STRINGS, 0, "", "queue", "os.pipe", "Queue, batches")),
     (PipeExchange, "duplex", (0, 1, "duplex", "True", None, math.nan, [True])),
 ]
 
@@ -90,7 +93,7 @@ NO_CHOICES = [
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize(("kind", "name", "values"), NO_CHOICES)
 def test_value_that_is_no_choice_is_refused(
-    kind: type[Experiment], name: str, values: tuple[object, ...]
+    kind: type[Runnable[Any]], name: str, values: tuple[object, ...]
 ) -> None:
     options = kind.rules()[name].options  # type: ignore[union-attr]
     allowed = f"{name} must be {' or '.join(map(repr, options))}, not"
@@ -103,7 +106,7 @@ def test_value_that_is_no_choice_is_refused(
 
 
 VOLUME = "messages × payload must be at most 256 MiB"
-TOO_MUCH: list[tuple[type[Experiment], dict[str, int], str]] = [
+TOO_MUCH: list[tuple[type[Runnable[Any]], dict[str, int], str]] = [
     *((kind, {"messages": 257, "payload": MIB}, VOLUME) for kind in (*WITH_VOLUME, QueuePlaces)),
     (
         QueueFlow,
@@ -144,19 +147,24 @@ TOO_MUCH: list[tuple[type[Experiment], dict[str, int], str]] = [
         {"messages": 1_001, "pause": 20},
         "messages × pause must be at most 20 seconds, not 1,001 × 20 ms = 20.02 seconds: lower messages or",
     ),
+    (
+        MessageCost,
+        {"size": MIB, "batch": 17},
+        "batch × size must be at most 16 MiB, not 17 × 1,048,576 bytes = 17 MiB",
+    ),
 ]
 
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize(("kind", "parameters", "words"), TOO_MUCH)
 def test_more_than_a_run_may_take_is_refused(
-    kind: type[Experiment], parameters: dict[str, int], words: str
+    kind: type[Runnable[Any]], parameters: dict[str, int], words: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{words}"):
         kind(**parameters).run()
 
 
-MOST: list[tuple[type[Experiment], dict[str, int]]] = [
+MOST: list[tuple[type[Runnable[Any]], dict[str, int]]] = [
     *((kind, {"messages": 256, "payload": MIB}) for kind in (*WITH_VOLUME, QueuePlaces)),
     *((kind, {"messages": 100_000, "payload": size}) for kind in WITH_VOLUME for size in (2_684, 0)),
     *(
@@ -172,23 +180,24 @@ MOST: list[tuple[type[Experiment], dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(("kind", "parameters"), MOST)
-def test_as_much_as_a_run_may_take_is_accepted(kind: type[Experiment], parameters: dict[str, int]) -> None:
+def test_as_much_as_a_run_may_take_is_accepted(kind: type[Runnable[Any]], parameters: dict[str, int]) -> None:
     assert kind(**parameters).steps == next(iter(parameters.values()))
 
 
 @pytest.mark.parametrize(("kind", "name", "rule"), NUMBERS)
 def test_numbers_at_the_ends_of_their_range_are_accepted(
-    kind: type[Experiment], name: str, rule: WholeNumber
+    kind: type[Runnable[Any]], name: str, rule: WholeNumber
 ) -> None:
-    few = {"messages": 1} if "messages" in kind.rules() else {}  # a large payload allows few messages
+    rules = kind.rules()
+    few = {"messages": rules["messages"].low} if "messages" in rules else {}  # a large payload allows few
     for value in (rule.low, rule.high):
         assert getattr(kind(**few | {name: value}), name) == value
 
 
 @pytest.mark.usefixtures("no_start")
 @pytest.mark.parametrize("deadline", [0, -1, math.nan, math.inf, 86_401, True, "10", None])
-@pytest.mark.parametrize("kind", EXPERIMENTS)
-def test_deadline_is_checked_before_anything_starts(kind: type[Experiment], deadline: Any) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_deadline_is_checked_before_anything_starts(kind: type[Runnable[Any]], deadline: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^deadline must be "):
         kind().run(deadline=deadline)
 
