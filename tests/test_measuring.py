@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
@@ -20,8 +19,6 @@ from ipc_helpers.measuring.ladder import Sample, this_machine
 from ipc_helpers.measuring.rungs import open_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ipc_helpers import Rung
 
 CORES = os.sched_getaffinity(0) if sys.platform == "linux" else ()
@@ -78,11 +75,9 @@ def test_arrays_go_through_each_rung_that_takes_them(size: int, once: dict[str, 
 def test_without_a_count_messages_fill_some_time() -> None:
     plans = []
 
-    @contextlib.contextmanager
-    def opened(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
+    def opened(context: Any, size: int, batch: int) -> Any:
         plans.append((size, batch))
-        with open_queue(context, size, batch) as ends:
-            yield ends
+        return open_queue(context, size, batch)
 
     ladder = measure([rung(open=opened)], latencies=0, rounds=3, budget=600.0)
     assert ladder.rounds == 3

@@ -18,13 +18,13 @@ import psutil
 import pytest
 import rung_workers
 from groups import AMPLE, SOON, ends_soon, posix, script
-from rungs_for_tests import FEW, HERE, noting, rung
+from rungs_for_tests import FEW, HERE, rung
 
 from ipc_helpers import MeasureError, measure
 from ipc_helpers.group.errors import Cancelled
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.measuring import rungs
-from ipc_helpers.measuring.rungs import open_nothing
+from ipc_helpers.measuring.rungs import open_nothing, open_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,12 +111,13 @@ def test_a_rung_that_can_not_be_opened_is_told() -> None:
 
 @pytest.mark.usefixtures("nothing_left")
 def test_an_error_has_what_was_measured_before() -> None:
-    opened: list[str] = []
+    opened: list[int] = []
 
     def open_twice(context: Any, size: int, batch: int) -> Any:
         if len(opened) == 2:
             raise PermissionError("no more segments")
-        return noting(opened, "mine")(context, size, batch)
+        opened.append(size)
+        return open_queue(context, size, batch)
 
     with pytest.raises(MeasureError) as caught:
         measure([rung(open=open_twice)], **FEW)

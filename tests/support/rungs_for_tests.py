@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ipc_helpers import RUNGS, Rung
@@ -10,7 +9,7 @@ from ipc_helpers.measuring.rungs import open_queue
 from ipc_helpers.workers import ladder_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 FEW: dict[str, Any] = {"messages": 20, "latencies": 3, "rounds": 3, "budget": 600.0}
 HERE = [name for name, rung in RUNGS.items() if rung.why_missing() is None]
@@ -22,13 +21,3 @@ def rung(
     **how: Any,
 ) -> Rung:
     return Rung("mine", send, receive, **{"open": open_queue, **how})
-
-
-def noting(opened: list[str], name: str) -> Callable[..., Any]:
-    @contextlib.contextmanager
-    def open_noting(context: Any, size: int, batch: int) -> Iterator[tuple[Any, Any]]:
-        opened.append(name)
-        with open_queue(context, size, batch) as ends:
-            yield ends
-
-    return open_noting
