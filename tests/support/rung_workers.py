@@ -119,7 +119,7 @@ def hang(queue: Any, turns: Any) -> None:
 
 
 def copy_wrongly(_: Any, turns: Any) -> None:
-    """Hand out each message without its last byte."""
+    """Hand out each message with another last byte."""
     for messages, keep in turns:
         for message in messages:
             keep(message[:-1] + b"?")
