@@ -99,8 +99,8 @@ def test_table_prints() -> None:
 
 
 def test_table_tells_what_was_left_out_is_missing_or_noisy() -> None:
-    noisy = Ladder([{"Queue": Sample(1.0), "memcpy": Sample(rate)} for rate in (1, 2, 9)], size=64)
-    noisy = Ladder(noisy.samples, size=64, missing={"ring": "no room"}, machine="a machine")
+    samples = [{"Queue": Sample(1.0), "memcpy": Sample(rate)} for rate in (1, 2, 9)]
+    noisy = Ladder(samples, size=64, missing={"ring": "no room"}, machine="a machine")
     text = str(Choices({64: noisy}, (1,), left_out=(MIB,)))
     assert "No time was left for 1 MiB: give a larger budget, or try when less runs here." in text
     assert "ring is missing: no room" in text

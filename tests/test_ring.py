@@ -249,14 +249,8 @@ def test_messages_of_a_child_come_whole_and_in_order(
     count = MESSAGES if slots is None else 2000
     pauses = (0.0, 0.3) if first == "producer" else (0.3, 0.0)
     with Ring(context, ring_workers.SIZE, slots) as ring:
-        put, get = (
-            (ring_workers.put_numbered, ring, count, pauses[0]),
-            (
-                ring_workers.get_numbered,
-                ring,
-                pauses[1],
-            ),
-        )
+        put = ring_workers.put_numbered, ring, count, pauses[0]
+        get = ring_workers.get_numbered, ring, pauses[1]
         with child_of(context, *put) as (_, of_producer), child_of(context, *get) as (_, of_consumer):
             ring.close_ends()
             for receiver in (of_producer, of_consumer):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from rungs_for_tests import HERE
 
 from ipc_helpers.child import turns
 from ipc_helpers.group.errors import WorkerError
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "no_segment_left")
 
-HERE = {name: rung for name, rung in RUNGS.items() if rung.why_missing() is None}
-WITH_ARRAYS = {name: rung for name, rung in HERE.items() if rung.arrays}
-PAIRS = {name: rung for name, rung in HERE.items() if rung.receive is not None}
+WITH_ARRAYS = [name for name in HERE if RUNGS[name].arrays]
+PAIRS = [name for name in HERE if RUNGS[name].receive is not None]
 PEERS = ("pyzmq", "faster-fifo", "faster-fifo, batches", "iceoryx2")
 LATENCIES = 3
 
@@ -73,19 +73,19 @@ def move(rung: Rung, context: BaseContext, size: int, array: bool = False) -> No
 
 @pytest.mark.parametrize("name", HERE)
 def test_rung_moves_bytes(name: str, context: BaseContext) -> None:
-    move(HERE[name], context, 64)
-    move(HERE[name], context, 100_000)  # more than a pipe holds
+    move(RUNGS[name], context, 64)
+    move(RUNGS[name], context, 100_000)  # more than a pipe holds
 
 
 @pytest.mark.parametrize("name", WITH_ARRAYS)
 def test_rung_moves_arrays(name: str, context: BaseContext) -> None:
-    move(WITH_ARRAYS[name], context, 100_000, array=True)
+    move(RUNGS[name], context, 100_000, array=True)
 
 
 @pytest.mark.parametrize("which", ["receiver", "sender"])
 @pytest.mark.parametrize("name", PAIRS)
 def test_rung_leaves_nothing_when_a_process_is_killed(name: str, which: str, spawn: BaseContext) -> None:
-    rung = PAIRS[name]
+    rung = RUNGS[name]
     plan = plan_of(rung, 20_000, (1_000,) * 1_000)
     began = time.monotonic()
     with (

@@ -13,9 +13,6 @@ GETTING = (
     "    ring.filled.acquire()\n    message = bytes(ring.memory[start : start + ring.size])\n"
     "    ring.free.release()\n    ring.count += 1\n    return message\n"
 )
-STARTING = (
-    "    producer = ctx.Process(target=produce, args=(ring,))\n    producer.start()\n    messages = []\n"
-)
 COLLECTING = (
     "    while True:\n"
     "        was_alive = producer.is_alive()"
