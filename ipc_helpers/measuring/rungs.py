@@ -197,47 +197,27 @@ _SEGMENTS = workers.send_segments, workers.receive_segments
 _SOCKETS = workers.send_through_socket, workers.receive_from_socket
 _ZMQ = peers.push_messages, peers.pull_messages
 _RAW = workers.write_messages, workers.read_messages
-_LIMIT: dict[str, Any] = {"limit": True, "reuses_buffer": True, "arrays": "buffers"}
+_ONE_BUFFER: dict[str, Any] = {"reuses_buffer": True, "arrays": "buffers"}
+_LIMIT = {**_ONE_BUFFER, "limit": True}
 
 _ALL = (
-    Rung("Manager().Queue", workers.put_messages, workers.get_messages, open_manager_queue),
-    Rung("Queue", workers.put_messages, workers.get_messages, open_queue),
-    Rung("SimpleQueue", workers.put_messages, workers.get_messages, open_simple_queue),
+    Rung("Manager().Queue", *_PUT, open_manager_queue),
+    Rung("Queue", *_PUT, open_queue),
+    Rung("SimpleQueue", *_PUT, open_simple_queue),
     Rung("JoinableQueue", workers.put_messages, workers.get_and_tell, open_joinable_queue),
     Rung("Pipe, send", *_OBJECTS, open_pipe),
     Rung("Pipe, send, duplex", *_OBJECTS, open_duplex_pipe),
     Rung("Pipe, send_bytes", *_BYTES, open_pipe, arrays="buffers"),
     Rung("Pipe, send_bytes, duplex", *_BYTES, open_duplex_pipe, arrays="buffers"),
-    Rung("Pipe, recv_bytes_into", *_INTO_BUFFER, open_pipe, reuses_buffer=True, arrays="buffers"),
+    Rung("Pipe, recv_bytes_into", *_INTO_BUFFER, open_pipe, **_ONE_BUFFER),
     Rung("Queue, batches", workers.put_batches, workers.get_batches, open_queue, batched=True),
     Rung("Pipe, send_bytes, batches", *_JOINED, open_pipe, batched=True, arrays="buffers"),
     Rung("pickle 5, out of band", *_OUT_OF_BAND, open_duplex_pipe, reuses_buffer=True),
     Rung("SharedMemory, one each", *_SEGMENTS, openings.open_segments, arrays="buffers"),
     Rung("ring", workers.put_into_ring, workers.get_from_ring, open_ring, arrays="buffers"),
-    Rung(
-        "ring, into a buffer",
-        workers.put_into_ring,
-        workers.get_into_buffer,
-        open_ring,
-        reuses_buffer=True,
-        arrays="buffers",
-    ),
-    Rung(
-        "ring, batches",
-        workers.put_joined,
-        workers.get_joined,
-        open_ring,
-        batched=True,
-        arrays="buffers",
-    ),
-    Rung(
-        "ring, in pieces",
-        workers.put_pieces,
-        workers.get_pieces,
-        open_ring_of_pieces,
-        reuses_buffer=True,
-        arrays="buffers",
-    ),
+    Rung("ring, into a buffer", workers.put_into_ring, workers.get_into_buffer, open_ring, **_ONE_BUFFER),
+    Rung("ring, batches", workers.put_joined, workers.get_joined, open_ring, batched=True, arrays="buffers"),
+    Rung("ring, in pieces", workers.put_pieces, workers.get_pieces, open_ring_of_pieces, **_ONE_BUFFER),
     Rung(
         "interpreters queue",
         workers.put_for_interpreter,
@@ -261,8 +241,7 @@ _ALL = (
         peers.publish_messages,
         peers.take_published,
         openings.open_iceoryx,
-        reuses_buffer=True,
-        arrays="buffers",
+        **_ONE_BUFFER,
         why_missing=openings.iceoryx_is_missing,
     ),
     Rung("os.pipe", *_RAW, open_pipe, **_LIMIT, why_missing=_on_posix),
