@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -129,7 +129,7 @@ class Choices(Mapping[tuple[int, int], Choice]):
     ladders: Mapping[int, Ladder]
     rates: Sequence[int] = RATES
     margin: float = 2.0
-    left_out: Sequence[int] = field(default=())
+    left_out: Sequence[int] = ()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -150,13 +150,9 @@ class Choices(Mapping[tuple[int, int], Choice]):
     def __len__(self) -> int:
         return len(self.ladders) * len(self.rates)
 
-    @property
-    def _head(self) -> list[str]:
-        return ["", *(f"{wanted:,} a second" for wanted in self.rates)]
-
     def _cells(self, size: int) -> list[str]:
-        name = f"array, {_in_words(size)}" if self.ladders[size].content == "array" else _in_words(size)
-        return [name, *(str(self[size, wanted]) for wanted in self.rates)]
+        kind = "array, " if self.ladders[size].content == "array" else ""
+        return [f"{kind}{_in_words(size)}", *(str(self[size, wanted]) for wanted in self.rates)]
 
     @property
     def _notes(self) -> list[str]:
@@ -173,7 +169,8 @@ class Choices(Mapping[tuple[int, int], Choice]):
         if self.left_out:
             sizes = ", ".join(map(_in_words, self.left_out))
             notes.append(f"No time was left for {sizes}: give a larger budget, or try when less runs here.")
-        notes += dict.fromkeys(f"{name} is missing: {why}" for name, why in self._missing)
+        missing = [item for ladder in self.ladders.values() for item in ladder.missing.items()]
+        notes += dict.fromkeys(f"{name} is missing: {why}" for name, why in missing)
         noisy = [_in_words(size) for size, ladder in self.ladders.items() if ladder.noise]
         if noisy:
             notes.append(
@@ -182,17 +179,13 @@ class Choices(Mapping[tuple[int, int], Choice]):
         machines = dict.fromkeys(ladder.machine for ladder in self.ladders.values())
         return [*notes, *machines]
 
-    @property
-    def _missing(self) -> Iterator[tuple[str, str]]:
-        for ladder in self.ladders.values():
-            yield from ladder.missing.items()
-
     def __repr__(self) -> str:
         return f"<Choices for {len(self.ladders)} sizes and {len(self.rates)} rates>"
 
     @property
     def _table(self) -> list[list[str]]:
-        return [self._head, *map(self._cells, self.ladders)]
+        head = ["", *(f"{wanted:,} a second" for wanted in self.rates)]
+        return [head, *map(self._cells, self.ladders)]
 
     def __str__(self) -> str:
         return "\n".join([*as_text(self._table, "left"), *self._notes])
