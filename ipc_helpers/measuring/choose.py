@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, Ladder, MeasureError
 from ipc_helpers.measuring.measure import measure
@@ -263,9 +263,16 @@ def choose_rungs(
         if place and left <= 0:
             left_out.append(size)
             continue
-        part = _part(progress, place, len(sizes))
         try:
-            ladders[size] = _measure_size(size, left, batches, start_method, part, cancelled, seed)
+            ladders[size] = _measure_size(
+                size,
+                batches,
+                budget=left,
+                start_method=start_method,
+                progress=_part(progress, place, len(sizes)),
+                cancelled=cancelled,
+                seed=seed,
+            )
         except MeasureError as error:
             if error.rung is not None:
                 raise
@@ -276,16 +283,8 @@ def choose_rungs(
     return Choices(ladders, tuple(rates), float(margin), tuple(left_out))
 
 
-def _measure_size(
-    size: int,
-    budget: float,
-    batches: bool,
-    start_method: str,
-    progress: Callable[[int, int], object] | None,
-    cancelled: threading.Event | None,
-    seed: int | None,
-) -> Ladder:
-    """Measure those rungs that can be the right ones for messages of one size."""
+def _measure_size(size: int, batches: bool, **how: Any) -> Ladder:
+    """Measure those rungs that can be the right ones for messages of one size; measure gets the rest."""
     is_huge = size >= _ARRAYS_FROM
     names = next(names for most, names in _CANDIDATES if size <= most)
     if names is _BATCHED and not batches:
@@ -297,11 +296,7 @@ def _measure_size(
         messages=max(6, min(_MOST_MESSAGES, _MOST_BYTES // size)),
         latencies=0,
         rounds=_ROUNDS,
-        budget=budget,
-        start_method=start_method,
-        progress=progress,
-        cancelled=cancelled,
-        seed=seed,
+        **how,
     )
 
 
