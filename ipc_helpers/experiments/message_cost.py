@@ -18,7 +18,7 @@ from ipc_helpers.experiments.parameters import (
 from ipc_helpers.experiments.runnable import SECONDS, Runnable
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.group.worker_group import checked_deadline
-from ipc_helpers.measuring.ladder import BANDWIDTH_LIMIT, RATE_LIMITS, Ladder
+from ipc_helpers.measuring.ladder import Ladder
 from ipc_helpers.measuring.measure import measure
 from ipc_helpers.measuring.rungs import RUNGS
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _ROUNDS = 5
+_LIMITS = 2  # that are measured in each round, too
 _LONGEST_BUDGET = 3_600.0  # seconds
 _LEAST_MESSAGES = 8  # or no message follows another for long
 _MOST_AT_ONCE = 64 * MIB  # bytes in the messages of one run
@@ -35,11 +36,11 @@ _BATCHES = ", batches"  # what a rung is called that sends batches
 
 
 def _rungs_here() -> tuple[str, ...]:
-    """Return the ways to hand over a message that this machine has, without their batches."""
+    """Return the ways to hand over a message that this machine has, but for those that send batches."""
     return tuple(
         name
         for name, rung in RUNGS.items()
-        if not (rung.limit or name.endswith(_BATCHES)) and rung.why_missing() is None
+        if not (rung.limit or rung.batched) and rung.why_missing() is None
     )
 
 
@@ -101,8 +102,7 @@ class MessageCost(Runnable[Ladder]):
     @property
     def steps(self) -> int:
         """How many runs there are in all rounds, which are the steps of its progress."""
-        limits = {*RATE_LIMITS[:1], BANDWIDTH_LIMIT} & {*RUNGS}
-        return _ROUNDS * (1 + len(limits))
+        return _ROUNDS * (1 + _LIMITS)
 
     @property
     def description(self) -> str:
