@@ -251,12 +251,6 @@ class Ladder(Mapping[str, Row]):
         batch = f", batches of {self.batch:,}" if self.batch else ""
         return f"{things} of {self.size:,} bytes{batch}{self.where}"
 
-    @property
-    def _head(self) -> tuple[str, ...]:
-        limit = self.rate_limit
-        shares = [f"of {name}" for name in (limit, BANDWIDTH_LIMIT) if name in self]
-        return ("", "messages/s", "quartiles", "bandwidth", "p50", "p99", *shares)
-
     def _cells(self, row: Row) -> tuple[str, ...]:
         shares = [f"{each.median:.2f}" for each in (row.share, row.of_memcpy) if each is not None]
         quartiles = f"{row.rate.low:,.0f} to {row.rate.high:,.0f}"
@@ -277,7 +271,9 @@ class Ladder(Mapping[str, Row]):
 
     @property
     def _table(self) -> list[Sequence[str]]:
-        return [self._head, *map(self._cells, self.rows)]
+        shares = [f"of {name}" for name in (self.rate_limit, BANDWIDTH_LIMIT) if name in self]
+        head = ("", "messages/s", "quartiles", "bandwidth", "p50", "p99", *shares)
+        return [head, *map(self._cells, self.rows)]
 
     def __str__(self) -> str:
         return "\n".join([self._title, *as_text(self._table, "right"), *self._notes])
