@@ -276,7 +276,7 @@ def _judge_ends(puts: list[tuple[Any, ...]], gets: list[tuple[Any, ...]]) -> Non
             raise Mistake(what, "write the message first, and tell the consumer after that", "release")
     for number, (calls, got) in enumerate(gets):
         _expect_calls("get_from", calls, "filled.acquire()", "free.release()")
-        if got is None or not isinstance(got, bytes):
+        if not isinstance(got, bytes):
             what = f"get_from() returned {short(got)}"
             raise Mistake(what, "return the message, as bytes", "get_from")
         if got == small_message(number + SLOTS):

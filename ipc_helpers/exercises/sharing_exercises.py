@@ -49,13 +49,13 @@ def sell(ctx: Any, worker: Worker) -> dict[str, Any]:
     many, gate = tickets_with_gate(ctx, TICKETS)
     last, last_gate = tickets_with_gate(ctx, 2)
     trials = [Trial(ctx, worker, many, orders, around=at_counter) for orders in ORDERS]
-    alone = Trial(ctx, worker, last, [2], around=at_counter, about=", with two tickets left,")
-    for trial in (*trials, alone):
+    trials.append(Trial(ctx, worker, last, [2], around=at_counter, about=", with two tickets left,"))
+    for trial in trials:
         trial.wait()
-    if not all(trial.noted for trial in (*trials, alone)):
+    if not all(trial.noted for trial in trials):
         return {}
-    calls = [call for trial in (*trials, alone) for call in trial.noted["calls"]]
-    held = any(trial.noted["held"] for trial in (*trials, alone))
+    calls = [call for trial in trials for call in trial.noted["calls"]]
+    held = any(trial.noted["held"] for trial in trials)
     return {"calls": calls, "held": held, "many": gate.facts(), "last": last_gate.facts()}
 
 
@@ -85,14 +85,12 @@ def _judge_sell(
         raise Mistake(what, "assign the new number to tickets.value", ".value")
     sold = many["sold"] + last["sold"] + sum(wanted for wanted, said, _ in calls if said)
     fewer = TICKETS + 2 - many["left"] - last["left"]
-    if fewer != sold and seen.calls(*own):
-        what = "somebody else sold a ticket between a read and a write of tickets.value, and this was lost"
-        hint = (
-            "a lock that each process makes for itself keeps nobody out: take that of the value, get_lock()"
-        )
-        raise Mistake(what, hint, *own)
     if fewer != sold:
         what = "somebody else sold a ticket between a read and a write of tickets.value, and this was lost"
+        if seen.calls(*own):
+            hint = "a lock that each process makes for itself keeps nobody out: take that of the value, "
+            hint += "get_lock()"
+            raise Mistake(what, hint, *own)
         hint = "tickets.value -= wanted reads, and then writes. Hold the lock of the value for both"
         raise Mistake(what, hint, ".value")
     if many["lowest"] < 0 or last["lowest"] < 0:
@@ -298,9 +296,8 @@ def _judge_replace(
         raise Mistake(what, "try again, until the new message is in the queue", "get", "put")
     for slot, out in ((empty, None), (old, "old"), (taken, None), (unwritten, "old")):
         if slot["returned"] != out:
-            what = f"replace() took {short(out)} out of the queue, and returned {short(slot['returned'])}"
-            if out is None:
-                what = f"replace() took nothing out of the queue, and returned {short(slot['returned'])}"
+            took = "nothing" if out is None else short(out)
+            what = f"replace() took {took} out of the queue, and returned {short(slot['returned'])}"
             raise Mistake(what, "return the message that you got, and None without one", "get")
     if quick[0] != [None, "a", "b"]:
         what = f"of the messages a, b and c, put in this order, it took out {listed(quick[0])}"
