@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import ring_workers
+from groups import AMPLE, posix
 
 from ipc_helpers.group.starting import start_methods
 from ipc_helpers.workers.ring import Consumer, Producer, Ring
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-AMPLE = 60.0  # seconds
 KILLS = max(2, int(os.environ.get("IPC_KILLS", "200")) // 100)  # of each end, under each start method
 MESSAGES = int(os.environ.get("IPC_MESSAGES", "200000"))  # CONTRIBUTING says when to ask for more
-
-posix = pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
 
 
 # Both ends in this process, where one step follows the other.
