@@ -29,7 +29,7 @@ from ipc_helpers.exercises.ring_stand_ins import (
     small_message,
     with_producer,
 )
-from ipc_helpers.exercises.trial_process import Trial, gather_messages
+from ipc_helpers.exercises.trial_process import Trial, all_noted, gather_messages
 from ipc_helpers.workers.torn_ring import SlotRing
 
 TYPE_CHECKING = False
@@ -126,9 +126,7 @@ def receive_record(ctx: Any, send_record: Worker, worker: Worker) -> dict[str, A
     sender.close()
     receives = Trial(ctx, worker, receiver, around=receiving)
     receiver.close()
-    receives.wait()
-    sends.wait()
-    return {**sends.noted, **receives.noted} if sends.noted and receives.noted else {}
+    return {**sends.noted, **receives.noted} if all_noted(receives, sends) else {}
 
 
 @Exercise(
@@ -244,11 +242,9 @@ def _judge_measure(seen: Seen, returned: Any, reads: int, sent: list[Any], most:
 def get_from(ctx: Any, put_into: Worker, worker: Worker) -> dict[str, Any]:
     """Have each end of a ring work with a stand-in that is quick; then both, in two processes."""
     puts, gets = Trial(ctx, put_into, around=putting), Trial(ctx, worker, around=getting)
-    puts.wait()
-    gets.wait()
-    facts = {**puts.noted, **gets.noted}
-    if len(facts) < 2:
+    if not all_noted(puts, gets):
         return {}
+    facts = {**puts.noted, **gets.noted}
     try:
         _judge_ends(**facts)
     except Mistake:  # with two processes, it might wait forever
@@ -331,9 +327,7 @@ def collect(ctx: Any, worker: Worker) -> dict[str, Any]:
         trials[name] = Trial(ctx, worker, ctx, produce, rings[name], go, around=with_producer, about=about)
         waits.close()
         go.close()
-    for trial in trials.values():
-        trial.wait()
-    if not all(trial.noted for trial in trials.values()):
+    if not all_noted(*trials.values()):
         return {}
     return {name: {"returned": trial.returned, **trial.noted} for name, trial in trials.items()}
 

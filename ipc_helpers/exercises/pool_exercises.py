@@ -19,7 +19,7 @@ from ipc_helpers.exercises import (
     listed,
     short,
 )
-from ipc_helpers.exercises.trial_process import Trial, brief, drain, gather_messages
+from ipc_helpers.exercises.trial_process import Trial, all_noted, brief, drain, gather_messages
 from ipc_helpers.workers.pool_workers import read_prices
 
 TYPE_CHECKING = False
@@ -87,7 +87,7 @@ def look_up(ctx: Any, prepare: Worker, worker: Worker) -> dict[str, Any]:
     load, done = _Load(ctx), ctx.Queue()
     trials = [Trial(ctx, worker, prepare, load, done, items, around=_as_in_a_pool) for items in ITEMS]
     messages = gather_messages(done, *trials)
-    if not all(trial.noted for trial in trials):
+    if not all_noted(*trials):
         return {}
     answers = [trial.noted["answers"] for trial in trials]
     return {"answers": answers, "loads": len(drain(load.log)), "messages": messages}
@@ -204,11 +204,7 @@ def known_in_time(ctx: Any, worker: Worker) -> dict[str, Any]:
     deadly = Trial(
         ctx, worker, ctx, DEADLY, 20, around=_with_limit, about=", with a task that kills its worker,"
     )
-    slow.wait()
-    deadly.wait()
-    if not (slow.noted and deadly.noted):
-        return {}
-    return {"slow": slow.noted, "deadly": deadly.noted}
+    return {"slow": slow.noted, "deadly": deadly.noted} if all_noted(slow, deadly) else {}
 
 
 @Exercise(

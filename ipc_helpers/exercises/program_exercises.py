@@ -28,7 +28,7 @@ from ipc_helpers.exercises.program_trials import (
     with_records,
     with_tasks,
 )
-from ipc_helpers.exercises.trial_process import Trial, brief, drain, gather_messages
+from ipc_helpers.exercises.trial_process import Trial, all_noted, brief, drain, gather_messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def feed(ctx: Any, worker: Worker) -> dict[str, Any]:
     """Have a worker feed workers with tasks that end in an interrupt, in an exception, and by themselves."""
     labels = {KeyboardInterrupt: ", interrupted,", ArithmeticError: ", with tasks that fail,", None: ""}
     trials = [Trial(ctx, worker, ctx, error, around=with_tasks, about=labels[error]) for error in labels]
-    for trial in trials:
-        trial.wait()
-    if not all(trial.noted for trial in trials):
+    if not all_noted(*trials):
         return {}
     return dict(zip(("interrupted", "failed", "whole"), (trial.noted for trial in trials), strict=True))
 

@@ -25,7 +25,7 @@ from ipc_helpers.exercises.sharing_stand_ins import (
     tickets_with_gate,
     with_slot,
 )
-from ipc_helpers.exercises.trial_process import Trial, brief, gather_messages
+from ipc_helpers.exercises.trial_process import Trial, all_noted, brief, gather_messages
 from ipc_helpers.workers.sharing_workers import make_index
 
 TYPE_CHECKING = False
@@ -50,9 +50,7 @@ def sell(ctx: Any, worker: Worker) -> dict[str, Any]:
     last, last_gate = tickets_with_gate(ctx, 2)
     trials = [Trial(ctx, worker, many, orders, around=at_counter) for orders in ORDERS]
     trials.append(Trial(ctx, worker, last, [2], around=at_counter, about=", with two tickets left,"))
-    for trial in trials:
-        trial.wait()
-    if not all(trial.noted for trial in trials):
+    if not all_noted(*trials):
         return {}
     calls = [call for trial in trials for call in trial.noted["calls"]]
     held = any(trial.noted["held"] for trial in trials)
@@ -235,11 +233,9 @@ def replace(ctx: Any, worker: Worker) -> dict[str, Any]:
     trials = {
         event: Trial(ctx, worker, ctx, event, around=with_slot, about=about) for event, about in slots.items()
     }
-    for trial in trials.values():
-        trial.wait()
-    facts = {event: trial.noted for event, trial in trials.items()}
-    if not all(facts.values()):
+    if not all_noted(*trials.values()):
         return {}
+    facts = {event: trial.noted for event, trial in trials.items()}
     if any(slot["again"] for slot in facts.values()):  # it would try on and on
         return {**facts, "quick": ([], [])}
     messages = ctx.Queue(maxsize=1)
@@ -316,11 +312,7 @@ def receive(ctx: Any, worker: Worker) -> dict[str, Any]:
         ticks.recv()
         messages.put("news")
         messages.cancel_join_thread()  # nobody may get it
-    some.wait()
-    none.wait()
-    if not (some.noted and none.noted):
-        return {}
-    return {"some": some.noted, "none": none.noted}
+    return {"some": some.noted, "none": none.noted} if all_noted(some, none) else {}
 
 
 @Exercise(

@@ -136,6 +136,13 @@ def _work(
     end.send((brief(returned), brief(noted), len(active_children())))
 
 
+def all_noted(*trials: Trial) -> bool:
+    """Wait for all trials; say whether something was noted around each: nothing is where a worker raised."""
+    for trial in trials:
+        trial.wait()
+    return all(trial.noted for trial in trials)
+
+
 def gather_messages(queue: Any, *workers: Trial, most: float = float("inf")) -> list[Any]:
     """Get messages until the processes of the workers have ended and the queue is empty.
 
