@@ -261,14 +261,12 @@ def test_who_can_not_answer_is_ended_too(program: Callable[..., Any], silent: st
 @posix
 def test_a_start_that_waits_for_a_child_which_has_failed() -> None:
     """Without an end up to a release of Python 3.13 and 3.14 (its issue 118981); start() raises later."""
-    program = programs.start_what_a_child_cannot_find
-    diagnosis = diagnose(program, multiprocessing.get_context("spawn"), deadline=TOO_LONG)
-    assert "Process.start() for a child that has failed" in diagnosis.cause or "BrokenPipe" in diagnosis.cause
+    cause = diagnose(programs.start_what_a_child_cannot_find, SPAWN, deadline=TOO_LONG).cause
+    assert "Process.start() for a child that has failed" in cause or "BrokenPipe" in cause
 
 
 def test_a_function_that_a_child_cannot_find() -> None:
-    def local() -> None:
-        pass
+    def local() -> None: ...
 
     with pytest.raises(StartError, match="local"):
         diagnose(local)
