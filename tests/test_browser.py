@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 expect.set_options(timeout=30_000)  # five seconds are not always enough on a busy machine
 CANCELLED_WITHIN = 10_000  # milliseconds to a free panel after Cancel: a tenth of a second is usual
-LAST_OUTPUT = "children left: 0"
 AS_USUAL = ViewportSize(width=1280, height=900)
 
 
@@ -200,7 +199,7 @@ def reader(desk: tuple[Lab, BrowserContext], request: pytest.FixtureRequest) -> 
     ended_well = False
     try:
         lab.open(page, f"{request.param}.ipynb")
-        run_all(page, LAST_OUTPUT)
+        run_all(page)
         yield Reader(lab, page, PLAYS.get(request.param), console, requests)
         if request.session.testsfailed == failed_before:
             lab.leave(page)
@@ -679,12 +678,15 @@ def another_source(page: Page, text: str, source: str) -> Iterator[None]:
 
 
 def type_and_run(cell: Locator, source: str) -> None:
-    """Type a source into a cell, run it, and wait for its end."""
+    """Type a source into a cell, run it, and wait for its end: it has another number then."""
+    prompt = cell.locator(".jp-InputPrompt").first
+    before = prompt.inner_text()
     cell.locator(".cm-content").click()
     cell.page.keyboard.press("ControlOrMeta+a")
     cell.page.keyboard.insert_text(source)
     cell.page.keyboard.press("Control+Enter")
-    expect(cell.locator(".jp-InputPrompt").first).to_have_text(re.compile(r"\[\d+\]"))
+    expect(prompt).not_to_have_text(before)
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
 
 
 @pytest.mark.parametrize("reader", ["02-queue"], indirect=True, scope="module")

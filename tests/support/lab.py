@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from playwright.sync_api import TimeoutError as NotInTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,25 +221,24 @@ class Lab:
         raise RuntimeError(f"the server did not come up:\n{self._log.read_text()}")
 
 
-def run_all(page: Page, last_output: str, seconds: float = 180) -> None:
-    """Run all cells of the open chapter, until its last code cell has this output; say where it stopped."""
-    # The stored output of the last cell is the same as the new one: clear it, or the wait ends at once.
-    page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-    # Asked in the page, of a few objects: all outputs five times a second would be work for both sides.
-    over = """last => {
-        const code = jupyterapp.shell.currentWidget.content.widgets
-            .map(cell => cell.model)
-            .filter(model => model.type === 'code' && model.sharedModel.source.length > 0);
-        const failed = ({outputs}) => [...Array(outputs.length).keys()]
-            .some(number => outputs.get(number).type === 'error');
-        return code.some(failed) || JSON.stringify(code.at(-1).outputs.toJSON()).includes(last);
-    }"""
-    with contextlib.suppress(NotInTime):
-        page.wait_for_function(over, arg=last_output, polling=200, timeout=seconds * 1000)
-    found = cells(page)
-    failed = [cell for cell in found for output in cell["outputs"] if output["output_type"] == "error"]
-    if failed or last_output not in json.dumps(found[-1]["outputs"]):
+def run_all(page: Page, seconds: float = 180) -> None:
+    """Run all cells of the open chapter, until JupyterLab says that they have ended; say where they stopped.
+
+    The last output says it too early: a cell's number comes after its outputs.
+    """
+    ran = page.evaluate(
+        """async seconds => {
+            const {commands} = jupyterapp;
+            // What is stored would look as if it had been run.
+            await commands.execute('notebook:clear-all-cell-outputs');
+            const late = new Promise(resolve => setTimeout(resolve, seconds * 1000, false));
+            return Promise.race([commands.execute('notebook:run-all-cells'), late]);
+        }""",
+        seconds,
+    )
+    if not ran:
+        found = cells(page)
+        failed = [cell for cell in found for output in cell["outputs"] if output["output_type"] == "error"]
         missing = [cell for cell in found if cell["execution_count"] is None]
         raise RuntimeError(f"the chapter did not run to its end: {(failed or missing)[:1]}")
 

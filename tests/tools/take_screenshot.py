@@ -31,7 +31,7 @@ def main() -> int:
     ):
         page = running.new_page(viewport={"width": 1280, "height": 720}, device_scale_factor=1.5)
         lab.open(page, "02-queue.ipynb")
-        run_all(page, "children left: 0")
+        run_all(page)
         page.evaluate("jupyterapp.shell.mode = 'single-document'")
         page.evaluate("jupyterapp.shell.collapseLeft()")
         panel = panel_of(page)
