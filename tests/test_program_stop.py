@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 import stopped_workers
 from experiment_runs import AMPLE, checked_stop
@@ -61,3 +63,20 @@ def test_own_workers_may_have_ended_before_the_stop() -> None:
     assert (result.received, result.lost, result.left) == (4, 0, 0)
     assert result.stop is not None
     assert result.stop.ended - min(result.lanes[0].column("started")) < 4e9, "and then nobody waits for it"
+
+
+@pytest.mark.parametrize("start_method", start_methods())
+def test_interrupted_search_gives_back_the_lock_of_its_event(start_method: str) -> None:
+    """Chapter 08's cell sets the event in a finally, after an interrupt: without the lock it would hang."""
+    context = multiprocessing.get_context(start_method)
+    stop, taken = context.Event(), context.Semaphore(0)
+    search = stopped_workers.search_and_be_interrupted
+    worker = context.Process(target=search, args=(stop, taken), daemon=True)
+    worker.start()
+    assert taken.acquire(timeout=AMPLE)
+    given_back = stop._cond.acquire(timeout=AMPLE)
+    assert given_back  # a failure that showed the event would ask it whether it is set, and hang
+    stop._cond.release()
+    stop.set()
+    worker.join(AMPLE)
+    assert worker.exitcode == 0

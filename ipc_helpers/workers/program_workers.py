@@ -45,6 +45,7 @@ class ScaleThatTravels(Scale):
 
 def search(first, stop, found):
     """Try every other number until one has the square 1,234,321, or until somebody else has found it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupted in is_set, it might keep the event's lock
     number = first
     while not stop.is_set():
         if number * number == 1_234_321:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import reader_workers
 
+from ipc_helpers.workers import program_workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -50,3 +52,26 @@ def put_and_leave(queue: Any, tasks: Sequence[Any], *_: object) -> None:
 def put_and_stop_at_once(queue: Any, tasks: Sequence[Any], _: object, stop: Callable[[], None]) -> None:
     reader_workers.put_each(queue, tasks)
     stop()
+
+
+class Interrupted:
+    """A lock that is interrupted, as by Ctrl-C, whenever this process has just taken it."""
+
+    def __init__(self, lock: Any, taken: Any) -> None:
+        self.lock, self.taken = lock, taken
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        if self.taken:
+            self.taken.release()
+            self.taken = None
+        signal.raise_signal(signal.SIGINT)
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def search_and_be_interrupted(stop: Any, taken: Any) -> None:
+    """Search where nothing is found, and be interrupted whenever the event's lock is taken."""
+    stop._cond._lock = Interrupted(stop._cond._lock, taken)
+    program_workers.search(0, stop, None)
