@@ -116,6 +116,13 @@ class LadderPlay(Play):
         return f"^Kept: {re.escape(kept)}.* Now: {re.escape(now)}"
 
 
+class StopPlay(Play):
+    """The panel of a program that is stopped: how many tasks are done by then depends on the machine."""
+
+    def said(self, number: int) -> str:
+        return f"Done: {number} {self.experiment.labels.done[SEND]}, "
+
+
 PLAYS = {
     "00-start-here": Play(
         QueueFlow(messages=100),
@@ -143,7 +150,7 @@ PLAYS = {
     "07-pools": Play(
         WorkerPool(), (8, 12), "worker 1", {"Tasks": 200, "Task length (ms)": 50, "Workers": 1}, exact="Tasks"
     ),
-    "08-programs": Play(
+    "08-programs": StopPlay(
         ProgramStop(way="event"),
         (8, 12),
         "worker 1",
